@@ -1,0 +1,56 @@
+# The first run of any target makes .venv; `make setup PYTHON=python3.13` chooses another Python.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: all
+all: lint typecheck test
+
+.PHONY: setup
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make setup PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[isal]" --group dev
+	@touch $@
+
+.PHONY: demo
+demo: $(READY)
+	@$(BIN)/python examples/demo.py
+
+.PHONY: test
+test: $(READY)
+	$(BIN)/python -X dev -m pytest
+
+.PHONY: cover
+cover: $(READY)
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+.PHONY: format
+format: $(READY)
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+.PHONY: lint
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: typecheck
+typecheck: $(READY)
+	$(BIN)/mypy
+
+.PHONY: bench
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+.PHONY: build
+build: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build
+
+.PHONY: clean
+clean:
+	rm -rf .venv dist demo.db demo.db-shm demo.db-wal demo.db.locks

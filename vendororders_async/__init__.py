@@ -1,0 +1,3 @@
+"""Amazon vendor purchase orders, as fast as the usage plan allows, without losing one."""
+
+__version__ = "0.1.0"
