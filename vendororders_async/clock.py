@@ -1,0 +1,82 @@
+"""Instants: aware UTC datetimes, and the two ways of writing them down.
+
+Amazon reads and writes ISO 8601; sinks keep fixed-width text that sorts as time does.
+"""
+
+from __future__ import annotations
+
+import calendar
+from datetime import UTC, datetime, timedelta
+
+# How far back Amazon serves orders: "available to pull data from the past 6 months"
+# https://developer-docs.amazon.com/sp-api/reference/getpurchaseorders
+HISTORY_MONTHS = 6
+
+
+def now() -> datetime:
+    """Return the present instant."""
+    return datetime.now(UTC)
+
+
+def parse_instant(text: str) -> datetime:
+    """Read an instant as Amazon really writes them.
+
+    No zone means UTC, a date alone is its midnight, any number of fractional digits is
+    cut to microseconds.
+
+        >>> parse_instant("2019-08-20T14:00:00").isoformat()
+        '2019-08-20T14:00:00+00:00'
+
+    Raises:
+        ValueError: *text* is not an ISO 8601 date or date-time.
+    """
+    moment = datetime.fromisoformat(text.strip())
+    if moment.tzinfo is None:
+        # "If the time zone is missing, UTC is assumed": the sandbox omits it as well
+        # https://developer-docs.amazon.com/sp-api/docs/iso-8601
+        return moment.replace(tzinfo=UTC)
+    return utc(moment)
+
+
+def utc(moment: datetime) -> datetime:
+    """Return *moment* in UTC; one that lies outside the calendar there just loses its zone."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return moment.replace(tzinfo=UTC)
+
+
+def format_wire(moment: datetime) -> str:
+    """Write *moment* as a query parameter: whole seconds, in UTC, with a ``Z``."""
+    return utc(moment).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
+
+
+def format_stored(moment: datetime) -> str:
+    """Write *moment* in fixed width, to the microsecond, so that text sorts as time does."""
+    return utc(moment).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def whole_second(moment: datetime) -> datetime:
+    """Return *moment* in UTC without its fraction: the wire's resolution."""
+    return utc(moment).replace(microsecond=0)
+
+
+def months_before(moment: datetime, months: int) -> datetime:
+    """Return the instant *months* calendar months before *moment*.
+
+    A day that the earlier month lacks becomes its last one.
+    """
+    index = moment.year * 12 + (moment.month - 1) - months
+    year, month = divmod(index, 12)
+    day = min(moment.day, calendar.monthrange(year, month + 1)[1])
+    return moment.replace(year=year, month=month + 1, day=day)
+
+
+def horizon(moment: datetime) -> datetime:
+    """Return the earliest instant whose orders Amazon still serves at *moment*."""
+    return months_before(moment, HISTORY_MONTHS)
+
+
+def seconds_between(earlier: datetime, later: datetime) -> float:
+    """Return the seconds from *earlier* to *later*."""
+    return (later - earlier) / timedelta(seconds=1)

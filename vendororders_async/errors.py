@@ -1,0 +1,165 @@
+"""Every exception of the package.
+
+.. code-block:: text
+
+    VendorOrdersError
+    ├── ConfigurationError      unusable settings; no request was made
+    ├── InvalidArgument         (also a ValueError) a call that could not be meant
+    ├── AuthError               LWA refused the credentials
+    ├── RequestError            operation, account
+    │   ├── TransportError      no answer: refused, reset, timed out
+    │   ├── ResponseError       status, request_id, errors
+    │   │   ├── BadRequest · NotFound · AccessDenied · Throttled · ServerError
+    │   ├── DecodeError         a good status, a body that is not the schema
+    │   └── PaginationError     the same next token twice
+    └── SinkError               where orders go cannot be used
+
+They pickle, print in one line, and carry neither secrets nor anybody's address.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+_LONGEST_QUOTE = 300  # characters of Amazon's own words in one line of ours
+
+
+def one_line(text: str) -> str:
+    """Return *text* fit for one line of a log: no control characters, not too long."""
+    plain = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+", " ", text).strip()
+    return plain if len(plain) <= _LONGEST_QUOTE else plain[: _LONGEST_QUOTE - 1] + "…"
+
+
+class Error(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One entry of Amazon's ``errors`` list; *details* is often missing."""
+
+    code: str = ""
+    message: str = ""
+    details: str | None = None
+
+    def __str__(self) -> str:
+        """Return the entry as a reader wants it: code, message, details."""
+        words = [part for part in (self.message, self.details) if part]
+        return one_line(": ".join([self.code, *words] if self.code else words))
+
+
+class VendorOrdersError(Exception):
+    """The root of all errors of this package."""
+
+
+class ConfigurationError(VendorOrdersError):
+    """The settings cannot be used; no request was made."""
+
+
+class InvalidArgument(VendorOrdersError, ValueError):
+    """A call that could not be meant; no request was made."""
+
+
+class AuthError(VendorOrdersError):
+    """Login with Amazon refused the credentials; trying again will not help."""
+
+
+class RequestError(VendorOrdersError):
+    """An operation did not succeed; *operation* and *account* say which and for whom."""
+
+    def __init__(self, message: str, *, operation: str = "", account: str = "") -> None:
+        super().__init__(message)
+        self.operation = operation
+        self.account = account
+
+    def __str__(self) -> str:
+        """Return one line: operation, account, what happened."""
+        where = f"{self.operation} for {self.account}: " if self.operation else ""
+        return one_line(where + super().__str__())
+
+
+class TransportError(RequestError):
+    """No answer came: refused, reset, timed out.
+
+    *sent* is false when the request certainly did not leave, so that even a POST may be
+    repeated.
+    """
+
+    def __init__(
+        self, message: str, *, operation: str = "", account: str = "", sent: bool = True
+    ) -> None:
+        super().__init__(message, operation=operation, account=account)
+        self.sent = sent
+
+
+class ResponseError(RequestError):
+    """Amazon answered, and not with success."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str = "",
+        account: str = "",
+        status: int = 0,
+        request_id: str | None = None,
+        errors: tuple[Error, ...] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, operation=operation, account=account)
+        self.status = status
+        self.request_id = request_id
+        self.errors = errors
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        """Return one line that ends with the request id, which Amazon's support asks for."""
+        return super().__str__() + (f" (request {self.request_id})" if self.request_id else "")
+
+
+class BadRequest(ResponseError):
+    """400: Amazon takes the request for wrong."""
+
+    @property
+    def is_spurious(self) -> bool:
+        """Whether it is the 400 that right requests get as well, and that may go away."""
+        # selling-partner-api-docs#1745; HTML comes from a gateway (no errors in it)
+        return not self.errors or any(error.code == "InvalidInput" for error in self.errors)
+
+
+class NotFound(ResponseError):
+    """404: there is no such thing, or not for this account."""
+
+
+class AccessDenied(ResponseError):
+    """401 or 403, also after the access token was refreshed: a role or an authorisation."""
+
+
+class Throttled(ResponseError):
+    """429: more than the usage plan grants."""
+
+
+class ServerError(ResponseError):
+    """5xx: Amazon's own trouble."""
+
+
+class DecodeError(RequestError):
+    """A good status with a body that is not the schema; *body* holds what came."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str = "",
+        account: str = "",
+        purchase_order_number: str | None = None,
+        body: bytes = b"",
+    ) -> None:
+        super().__init__(message, operation=operation, account=account)
+        self.purchase_order_number = purchase_order_number
+        self.body = body
+
+
+class PaginationError(RequestError):
+    """The same next token came twice: following it would never end."""
+
+
+class SinkError(VendorOrdersError):
+    """The sink cannot be opened, is locked by another run, or could not write."""

@@ -1,0 +1,1 @@
+"""Amazon's models as msgspec structs."""
