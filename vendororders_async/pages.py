@@ -1,0 +1,160 @@
+"""Pages: bytes from Amazon in, orders out, each with the bytes it came in.
+
+Pure functions. An order that cannot be decoded stays on its page with the reason, so
+that whoever stores the page can set it aside whole; its neighbours are not touched.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from .errors import DecodeError, Error, one_line
+from .models.common import Pagination, Wire
+from .models.lenient import Undecodable, decoder_of, too_deep
+from .models.retail_procurement import Order, OrderStatus
+from .salvage import salvage
+
+Row = Order | OrderStatus
+T_co = TypeVar("T_co", bound=Row, covariant=True)  # pages of orders are pages of rows
+R = TypeVar("R")
+
+
+class Document(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
+    """One order or status: the bytes as Amazon sent them, and what they say.
+
+    *content* is None for one that does not decode, and *reason* says why.
+    """
+
+    raw: bytes
+    content: T_co | None = None
+    reason: str | None = None
+
+
+class Page(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
+    """One answer of a stream; *next_token* is None on the last page."""
+
+    documents: tuple[Document[T_co], ...]
+    next_token: str | None = None
+
+
+class _Rows(Wire, frozen=True):
+    """The list of a page's payload, whatever its name, not yet decoded."""
+
+    pagination: Pagination | None = None
+    orders: list[msgspec.Raw] | None = None
+    orders_status: list[msgspec.Raw] | None = None
+
+
+class _Envelope(Wire, frozen=True):
+    payload: _Rows | None = None
+    errors: list[Error] | None = None
+
+
+class _SingleEnvelope(Wire, frozen=True):
+    payload: msgspec.Raw | None = None
+    errors: list[Error] | None = None
+
+
+class _ErrorsEnvelope(Wire, frozen=True):
+    errors: list[Error] | None = None
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_SINGLE = msgspec.json.Decoder(_SingleEnvelope)
+_ERRORS = msgspec.json.Decoder(_ErrorsEnvelope)
+
+
+def decode_document(raw: bytes | msgspec.Raw, content: type[T_co]) -> Document[T_co]:
+    """Decode one order or status; what does not decode comes back with the reason."""
+    kept = bytes(raw)
+    try:
+        if not kept.isascii():
+            kept.decode()  # the quick decoder does not look into fields it does not know
+        if too_deep(kept):
+            return Document(kept, reason="nested too deeply")
+        return Document(kept, decoder_of(content).decode(kept))
+    except UnicodeDecodeError:
+        return Document(kept, reason="invalid UTF-8")
+    except Undecodable as error:
+        return Document(kept, reason=one_line(str(error)))
+
+
+def decode_page(body: bytes, content: type[T_co]) -> Page[T_co]:
+    """Decode an answer of a stream whose rows are *content*.
+
+    A page that is not valid JSON as a whole is taken apart and decoded order by order.
+
+    Raises:
+        DecodeError: the body is empty, truncated, not JSON, or not a page.
+    """
+    field = "orders" if content is Order else "orders_status"
+    rows: list[msgspec.Raw] | tuple[bytes, ...] | None
+    try:
+        envelope = _ENVELOPE.decode(body)
+        rows = getattr(envelope.payload, field, None)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        wire = "orders" if content is Order else "ordersStatus"
+        found = salvage(body, ("payload", wire))
+        if found is None:
+            raise _not_a_page(body, str(error)) from None
+        rows = found.rows
+        try:
+            envelope = _ENVELOPE.decode(found.envelope)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise _not_a_page(body, str(error)) from None
+    if rows is None or envelope.payload is None:
+        # An empty last page is {"payload": {"orders": []}} (selling-partner-api-models#2730);
+        # a page without its list is not an empty one.
+        errors = "; ".join(map(str, envelope.errors or ()))
+        raise _not_a_page(body, errors or "a success without its list")
+    pagination = envelope.payload.pagination
+    return Page(
+        tuple(decode_document(raw, content) for raw in rows),
+        (pagination.next_token if pagination else None) or None,
+    )
+
+
+def decode_single(body: bytes, content: type[T_co]) -> Document[T_co]:
+    """Decode an answer that holds one order.
+
+    Raises:
+        DecodeError: the body is empty, truncated, not JSON, or without a payload.
+    """
+    try:
+        envelope = _SINGLE.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _not_a_page(body, str(error)) from None
+    if envelope.payload is None or envelope.payload == b"null":
+        errors = "; ".join(map(str, envelope.errors or ()))
+        raise _not_a_page(body, errors or "a success without a payload")
+    return decode_document(envelope.payload, content)
+
+
+def decode_answer(body: bytes, response: type[R]) -> R:
+    """Decode an answer that is neither a page nor an order.
+
+    Raises:
+        DecodeError: the body is not the schema.
+    """
+    try:
+        return decoder_of(response).decode(body)
+    except Undecodable as error:
+        raise _not_a_page(body, str(error)) from None
+
+
+def decode_errors(body: bytes) -> tuple[Error, ...]:
+    """Return Amazon's errors in *body*; none when it is HTML or something else."""
+    try:
+        return tuple(_ERRORS.decode(body).errors or ())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ()
+
+
+def _not_a_page(body: bytes, reason: str) -> DecodeError:
+    if not body.strip():
+        reason = "an empty body"
+    elif body.lstrip().startswith(b"<"):
+        reason = "HTML in place of JSON"
+    return DecodeError(f"Amazon answered with {one_line(reason)}", body=body)
