@@ -1,0 +1,163 @@
+"""Access tokens from Login with Amazon: cached, one refresh at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+import msgspec
+
+from .accounts import Account
+from .errors import AuthError, RequestError, ServerError, Throttled, TransportError, one_line
+from .transport import Answer, Transport
+
+OPERATION = "LWA"
+_EARLY = 60.0  # seconds before its end at which a token is not used any more
+# Amazon's own SDK takes half an hour where the answer does not say
+_DEFAULT_LIFE = 1800.0
+# A refusal stands for this long, so that a thousand waiting calls ask once
+_REFUSAL_STANDS = 30.0
+
+_TRANSIENT_CODES = {"server_error", "temporarily_unavailable"}
+
+
+class _TokenAnswer(msgspec.Struct, frozen=True):
+    access_token: str
+    expires_in: float = _DEFAULT_LIFE
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    """LWA's errors are OAuth's, not the Selling Partner API's list."""
+
+    error: str = ""
+    error_description: str = ""
+
+
+_TOKEN = msgspec.json.Decoder(_TokenAnswer, strict=False)
+_REFUSAL = msgspec.json.Decoder(_Refusal)
+
+
+class _Entry:
+    """The token of one refresh token, and how the last attempt at it went."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.token = ""
+        self.usable_until = float("-inf")
+        self.attempt_count = 0
+        self.error: RequestError | AuthError | None = None
+        self.refused_until = float("-inf")
+
+
+class AccessTokens:
+    """Access tokens of many accounts, each fetched when first needed.
+
+        tokens = AccessTokens(transport)
+        token = await tokens.get(account)
+        tokens.reject(account, token)           # Amazon did not take it: get a new one
+
+    However many calls wait for an account's token, one request is made; if it fails, it
+    fails for all of them, and refused credentials are not tried again for half a minute.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._entries: dict[tuple[str, str, str], _Entry] = {}
+
+    async def get(self, account: Account) -> str:
+        """Return an access token that lives for another minute at least.
+
+        Raises:
+            AuthError: LWA refuses the credentials; waiting does not help.
+            TransportError, ServerError, Throttled: LWA cannot answer just now.
+        """
+        entry = self._entry(account)
+        now = asyncio.get_running_loop().time
+        if now() < entry.usable_until:
+            return entry.token
+        attempts_seen = entry.attempt_count
+        async with entry.lock:
+            if now() < entry.usable_until:
+                return entry.token
+            failed_while_waiting = entry.attempt_count != attempts_seen
+            if entry.error and (failed_while_waiting or now() < entry.refused_until):
+                raise copy.copy(entry.error)
+            entry.attempt_count += 1
+            entry.error = None
+            try:
+                answer = await self._fetch(account)
+            except (RequestError, AuthError) as error:
+                entry.error = error
+                if isinstance(error, AuthError):
+                    entry.refused_until = now() + _REFUSAL_STANDS
+                raise
+            entry.token = answer.access_token
+            entry.usable_until = now() + max(answer.expires_in - _EARLY, 1.0)
+            return entry.token
+
+    def reject(self, account: Account, token: str) -> None:
+        """Forget *token*, unless a newer one has taken its place already."""
+        entry = self._entry(account)
+        if entry.token == token:
+            entry.usable_until = float("-inf")
+
+    def _entry(self, account: Account) -> _Entry:
+        credentials = account.credentials
+        key = (account.login_url, credentials.client_id, credentials.refresh_token)
+        return self._entries.setdefault(key, _Entry())
+
+    async def _fetch(self, account: Account) -> _TokenAnswer:
+        # https://developer-docs.amazon.com/sp-api/docs/connecting-to-the-selling-partner-api
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": account.credentials.refresh_token,
+            "client_id": account.credentials.client_id,
+            "client_secret": account.credentials.client_secret,
+        }
+        try:
+            answer = await self._transport.exchange(
+                "POST",
+                account.login_url,
+                headers={"Content-Type": "application/x-www-form-urlencoded;charset=UTF-8"},
+                body=urlencode(form).encode(),
+            )
+        except TransportError as error:
+            raise TransportError(
+                error.args[0], operation=OPERATION, account=account.name, sent=error.sent
+            ) from error
+        if answer.status == HTTPStatus.OK:
+            try:
+                return _TOKEN.decode(answer.body)
+            except msgspec.DecodeError:
+                raise _no_answer("a success without a token", account, answer) from None
+        raise _refused(account, answer)
+
+
+def _refused(account: Account, answer: Answer) -> RequestError | AuthError:
+    try:
+        refusal = _REFUSAL.decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        refusal = _Refusal()
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Throttled(
+            "throttled", operation=OPERATION, account=account.name, status=answer.status
+        )
+    is_transient = not refusal.error or refusal.error in _TRANSIENT_CODES
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or is_transient:
+        return _no_answer(refusal.error or f"status {answer.status}", account, answer)
+    words = one_line(": ".join(filter(None, (refusal.error, refusal.error_description))))
+    return AuthError(
+        f"Login with Amazon refuses account {account.name} ({words}); check its client id, "
+        "client secret and refresh token, and that the vendor's authorisation still stands"
+    )
+
+
+def _no_answer(what: str, account: Account, answer: Answer) -> ServerError:
+    return ServerError(
+        f"no access token: {what}",
+        operation=OPERATION,
+        account=account.name,
+        status=answer.status,
+    )

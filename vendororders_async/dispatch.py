@@ -1,0 +1,235 @@
+"""One request under policy: authorise, connect, pace, send, decode, and again if need be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from . import clock
+from .accounts import Account
+from .errors import (
+    AccessDenied,
+    BadRequest,
+    DecodeError,
+    NotFound,
+    RequestError,
+    ResponseError,
+    ServerError,
+    Throttled,
+    TransportError,
+)
+from .limiter import Gate, Limiters, Urgency
+from .operations import Call, check, http_request
+from .pages import decode_errors
+from .retry import BULK, PERSON, Controller, Patience
+from .telemetry import AttemptMade, Observer, RetryScheduled
+from .transport import Answer, Transport
+from .windows import LONGEST_QUERY
+
+T = TypeVar("T")
+
+_PATIENCE: Mapping[Urgency, Patience] = {Urgency.BULK: BULK, Urgency.PERSON: PERSON}
+
+
+class TokenSource(Protocol):
+    """Where access tokens come from."""
+
+    async def get(self, account: Account) -> str:
+        """Return a token that can be used now."""
+
+    def reject(self, account: Account, token: str) -> None:
+        """Forget a token that Amazon did not take."""
+
+
+class Reply(msgspec.Struct, Generic[T], frozen=True):
+    """What a call brought: the decoded answer, and when and how fast it came.
+
+    *asked_at* is when the attempt that succeeded was sent, *seconds* how long it took.
+    """
+
+    content: T
+    asked_at: datetime
+    seconds: float
+
+
+class Dispatcher:
+    """Sends calls for accounts; safe to use from any number of tasks.
+
+    Raises from `send`:
+        InvalidArgument: the call could not be meant; nothing was sent.
+        AuthError: the account's credentials are refused.
+        RequestError: the call failed, after as many attempts as made sense.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        tokens: TokenSource,
+        limiters: Limiters,
+        *,
+        observer: Observer,
+        now: Callable[[], datetime] = clock.now,
+    ) -> None:
+        self._transport = transport
+        self._tokens = tokens
+        self._limiters = limiters
+        self._tell = observer
+        self._now = now
+
+    async def send(
+        self, account: Account, call: Call[T], *, urgency: Urgency = Urgency.PERSON
+    ) -> Reply[T]:
+        """Send *call* for *account* until it succeeds or there is no point in going on."""
+        longest = None if account.is_sandbox else LONGEST_QUERY
+        check(call.question, now=self._now(), longest=longest)
+        operation = call.operation
+        refreshed = False
+
+        def announce(seconds: float, error: RequestError) -> None:
+            self._tell(RetryScheduled(account.name, operation.name, seconds, str(error)))
+
+        controller = Controller(
+            _PATIENCE[urgency],
+            repeatable=operation.repeatable,
+            time=asyncio.get_running_loop().time,
+            on_retry=announce,
+        )
+        async for attempt in controller.attempts():
+            with attempt:
+                token = await self._tokens.get(account)
+                try:
+                    return await self._attempt(account, call, token, urgency)
+                except AccessDenied:
+                    # An expired token is a 403 as well, so once is worth a new one
+                    if refreshed:
+                        raise
+                    refreshed = True
+                    self._tokens.reject(account, token)
+                    token = await self._tokens.get(account)
+                    return await self._attempt(account, call, token, urgency)
+        raise AssertionError("tenacity ends with a return or an error")
+
+    async def _attempt(
+        self, account: Account, call: Call[T], token: str, urgency: Urgency
+    ) -> Reply[T]:
+        operation = call.operation
+        gate = self._limiters.of(account, operation)
+        passage = _Passage(gate, urgency, self._now)
+        request = http_request(call)
+        headers = {"x-amz-access-token": token}
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        answer = None
+        try:
+            answer = await self._transport.exchange(
+                request.method,
+                account.base_url + request.target,
+                headers=headers,
+                body=request.body,
+                may_pass=passage,
+            )
+        except TransportError as error:
+            raise TransportError(
+                error.args[0], operation=operation.name, account=account.name, sent=error.sent
+            ) from error
+        finally:
+            # the connection may have been opened, and the permit spent, more than once
+            for index in range(passage.count):
+                is_last = index == passage.count - 1
+                self._tell(passage.made(account, operation.name, answer if is_last else None))
+        gate.observe(answer.status, answer.headers, passage.sent_at)
+        if answer.status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
+            raise refusal(answer, operation=operation.name, account=account.name)
+        try:
+            content = operation.decode(answer.body)
+        except DecodeError as error:
+            raise DecodeError(
+                error.args[0], operation=operation.name, account=account.name, body=error.body
+            ) from None
+        return Reply(content, passage.asked_at, passage.seconds())
+
+
+class _Passage:
+    """One request's way through the limiter, and what it noted there."""
+
+    def __init__(self, gate: Gate, urgency: Urgency, now: Callable[[], datetime]) -> None:
+        self._gate = gate
+        self._urgency = urgency
+        self._now = now
+        self._time = asyncio.get_running_loop().time
+        self._began_at = self._time()
+        self.count = 0
+        self.sent_at = 0.0
+        self.asked_at = datetime.min.replace(tzinfo=UTC)
+
+    async def __call__(self) -> None:
+        self.sent_at = await self._gate.acquire(self._urgency)
+        self.asked_at = self._now()
+        self.count += 1
+
+    def seconds(self) -> float:
+        return self._time() - self.sent_at
+
+    def made(self, account: Account, operation: str, answer: Answer | None) -> AttemptMade:
+        return AttemptMade(
+            account=account.name,
+            operation=operation,
+            status=answer.status if answer else None,
+            seconds=self.seconds(),
+            waited=self.sent_at - self._began_at,
+            request_id=_request_id(answer) if answer else None,
+            byte_count=len(answer.body) if answer else 0,
+        )
+
+
+def refusal(answer: Answer, *, operation: str, account: str) -> ResponseError:
+    """Return the error that *answer*, which is not a success, means."""
+    errors = decode_errors(answer.body)
+    words = "; ".join(map(str, errors)) or f"status {answer.status} without an explanation"
+    kind: type[ResponseError]
+    match answer.status:
+        case HTTPStatus.BAD_REQUEST:
+            kind = BadRequest
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            kind = AccessDenied
+        case HTTPStatus.NOT_FOUND:
+            kind = NotFound
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            kind = Throttled
+        case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            kind = ServerError
+        case _:
+            kind = ResponseError
+    return kind(
+        words,
+        operation=operation,
+        account=account,
+        status=answer.status,
+        request_id=_request_id(answer),
+        errors=errors,
+        retry_after=_retry_after(answer),
+    )
+
+
+def _request_id(answer: Answer) -> str | None:
+    return answer.headers.get("x-amzn-RequestId")
+
+
+def _retry_after(answer: Answer) -> float | None:
+    """Read Retry-After, seconds or a date; Amazon was never seen to send one."""
+    text = answer.headers.get("Retry-After", "")
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, clock.seconds_between(clock.now(), until.astimezone(UTC)))
