@@ -1,0 +1,104 @@
+"""What every sink promises.
+
+A sink keeps orders and remembers which windows it holds, in one place: a window is
+finished in the same store, and never before all of its pages are durable there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol, Self
+
+import msgspec
+
+from ..pages import Document, Row
+from ..windows import FinishedWindow
+
+
+class Outcome(StrEnum):
+    """What writing a document meant to the sink."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    QUARANTINED = "quarantined"  # new in the quarantine
+    STANDING = "standing"  # in the quarantine already
+
+
+class Ledger(msgspec.Struct, frozen=True):
+    """Whose windows: one account's stream of one API, as one source tells it."""
+
+    account: str
+    api: str
+    stream: str
+    source: str
+
+
+class Arrival(msgspec.Struct, frozen=True, gc=False):
+    """A page on its way into the sink; *asked_at* is when its request was sent."""
+
+    ledger: Ledger
+    asked_at: datetime
+    documents: Sequence[Document[Row]]
+
+
+class Written(msgspec.Struct, frozen=True, gc=False):
+    """What became of one document, and the digest of the one it replaced."""
+
+    purchase_order_number: str | None
+    outcome: Outcome
+    replaced_digest: str | None = None
+
+
+class Quarantined(msgspec.Struct, frozen=True, gc=False):
+    """A document that could not be decoded when it came."""
+
+    ledger: Ledger
+    digest: str
+    document: bytes
+    reason: str
+    first_seen_at: datetime
+
+
+class Sink(Protocol):
+    """Where orders go. Open it with ``async with``; its methods may be called at once.
+
+    A method returns when what it did is durable. Every one raises `SinkError` when the
+    store cannot be used.
+    """
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *exc_info: object) -> None: ...
+
+    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
+        """Keep other runs from writing for *account*; `SinkError` if one does already."""
+
+    async def windows(self, ledger: Ledger) -> list[FinishedWindow]:
+        """Return the windows that are finished, in any order."""
+
+    async def last_success_at(self, account: str) -> datetime | None:
+        """Return when something was last written for *account*."""
+
+    async def write(self, arrival: Arrival) -> list[Written]:
+        """Store a page in one transaction; answer for each document in turn.
+
+        The newest version of an order wins, whatever order pages come in; one without
+        details never replaces one with them; equal content changes nothing. A document
+        that is not decoded goes to the quarantine, whole.
+        """
+
+    async def finish(self, ledger: Ledger, finished: FinishedWindow) -> None:
+        """Record that all pages of a window are stored."""
+
+    async def failed(self, ledger: Ledger, reason: str) -> None:
+        """Record why a stream did not succeed; the next success clears it."""
+
+    async def quarantine(self, account: str, api: str) -> list[Quarantined]:
+        """Return what stands in the quarantine."""
+
+    async def release(self, quarantined: Quarantined) -> None:
+        """Take out of the quarantine what could be stored after all."""
