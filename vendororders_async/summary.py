@@ -1,0 +1,209 @@
+"""The summary of a run, and the observer that adds it up."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from enum import IntEnum
+from http import HTTPStatus
+
+import msgspec
+
+from .operations import LARGEST_PAGE
+from .sinks.base import Outcome, Written
+from .telemetry import (
+    AccountFailed,
+    AccountFinished,
+    AttemptMade,
+    BeyondHistory,
+    Event,
+    PageStored,
+    RetryScheduled,
+    StreamPlanned,
+    WindowFailed,
+)
+from .usage import UsagePlan
+from .windows import LONGEST_QUERY
+
+
+class AccountSummary(msgspec.Struct, frozen=True):
+    """How one account came out; *error* says why it is not complete."""
+
+    complete: bool
+    orders: int
+    requests: int
+    throttled: int
+    error: str | None = None
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """How a run came out.
+
+    *orders* counts distinct purchase orders received, of which *new*, *changed* and
+    *unchanged* are what they were to the sink; *requests* are sends to the Selling
+    Partner API, repeats included; *seconds* is wall time, *ideal_seconds* the least that
+    the usage plan allows for what was received.
+    """
+
+    complete: bool
+    orders: int
+    new: int
+    changed: int
+    unchanged: int
+    requests: int
+    retries: int
+    throttled: int
+    quarantined: int
+    quarantine_standing: int
+    outside_window: int
+    beyond_history: int
+    seconds: float
+    ideal_seconds: float
+    accounts: dict[str, AccountSummary]
+
+    @classmethod
+    def of_nothing(cls) -> Summary:
+        """Return the summary of a run that could not begin."""
+        return msgspec.structs.replace(Tally(()).summary(0.0), complete=False)
+
+    @property
+    def nothing_done(self) -> bool:
+        """Whether no account could do anything at all."""
+        return (
+            bool(self.accounts)
+            and all(account.error for account in self.accounts.values())
+            and self.orders == self.quarantined == 0
+        )
+
+
+class _Rank(IntEnum):
+    """How much a row meant to the sink; of several sights of an order the highest counts."""
+
+    UNCHANGED = 0
+    CHANGED = 1
+    NEW = 2
+
+
+_RANKS = {
+    Outcome.UNCHANGED: _Rank.UNCHANGED,
+    Outcome.CHANGED: _Rank.CHANGED,
+    Outcome.NEW: _Rank.NEW,
+}
+
+
+class _Load:
+    """What one stream of one account had to read, and how many rows came."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.row_count = 0
+
+    @property
+    def request_count(self) -> int:
+        """The fewest requests that could do it."""
+        windows = math.ceil(self.seconds / LONGEST_QUERY.total_seconds())
+        return max(windows, math.ceil(self.row_count / LARGEST_PAGE)) if self.seconds else 0
+
+
+class _AccountTally:
+    def __init__(self) -> None:
+        self.ranks: dict[int, _Rank] = {}  # by the hash of the number: 100,000 are a few MB
+        self.attempts: Counter[int | None] = Counter()
+        self.is_done = False
+        self.failed_count = 0
+        self.quarantined = 0
+        self.outside_window = 0
+        self.beyond_history = 0
+        self.retries = 0
+        self.error: str | None = None
+        self.loads: dict[tuple[str, str], _Load] = {}  # by operation and stream
+        self.plans: dict[str, UsagePlan] = {}  # by operation
+
+    @property
+    def complete(self) -> bool:
+        return self.is_done and not (self.error or self.failed_count or self.quarantined)
+
+    def ideal_seconds(self) -> float:
+        needed: Counter[str] = Counter()
+        for (operation, _stream), load in self.loads.items():
+            needed[operation] += load.request_count
+        return max((self.plans[name].seconds_for(needed[name]) for name in needed), default=0.0)
+
+    def summary(self) -> AccountSummary:
+        return AccountSummary(
+            complete=self.complete,
+            orders=len(self.ranks),
+            requests=self.attempts.total(),
+            throttled=self.attempts[HTTPStatus.TOO_MANY_REQUESTS],
+            error=self.error,
+        )
+
+
+class Tally:
+    """Adds up a run: an observer of its events, told of what was written besides."""
+
+    def __init__(self, accounts: Iterable[str]) -> None:
+        self._accounts = {name: _AccountTally() for name in accounts}
+        self.quarantine_standing = 0
+
+    def __call__(self, event: Event) -> None:
+        """Add *event* to the figures of its account."""
+        tally = self._accounts[event.account]
+        match event:
+            case AttemptMade():
+                tally.attempts[event.status] += 1
+            case RetryScheduled():
+                tally.retries += 1
+            case StreamPlanned():
+                tally.loads[event.operation, event.stream] = _Load(event.seconds)
+            case PageStored():
+                tally.loads[event.operation, event.stream].row_count += event.row_count
+                tally.outside_window += event.outside_count
+            case WindowFailed():
+                tally.failed_count += 1
+                tally.error = tally.error or event.reason
+            case BeyondHistory():
+                tally.beyond_history += 1
+            case AccountFinished():
+                tally.is_done = True
+            case AccountFailed():
+                tally.error = event.reason
+
+    def granted(self, account: str, operation: str, plan: UsagePlan) -> None:
+        """Take note of the usage plan of *account*; the last one known counts."""
+        self._accounts[account].plans[operation] = plan
+
+    def written(self, account: str, rows: Iterable[Written], *, are_orders: bool) -> None:
+        """Take note of what a page meant to the sink; statuses are not counted as orders."""
+        tally = self._accounts[account]
+        for row in rows:
+            if row.outcome is Outcome.QUARANTINED:
+                tally.quarantined += 1
+            elif are_orders and row.outcome in _RANKS:
+                key = hash(row.purchase_order_number)
+                tally.ranks[key] = max(
+                    _RANKS[row.outcome], tally.ranks.get(key, _Rank.UNCHANGED)
+                )
+
+    def summary(self, seconds: float) -> Summary:
+        """Return how the run came out, or stands, after *seconds*."""
+        tallies = self._accounts.values()
+        ranks = Counter(rank for tally in tallies for rank in tally.ranks.values())
+        return Summary(
+            complete=all(tally.complete for tally in tallies),
+            orders=ranks.total(),
+            new=ranks[_Rank.NEW],
+            changed=ranks[_Rank.CHANGED],
+            unchanged=ranks[_Rank.UNCHANGED],
+            requests=sum(tally.attempts.total() for tally in tallies),
+            retries=sum(tally.retries for tally in tallies),
+            throttled=sum(tally.attempts[HTTPStatus.TOO_MANY_REQUESTS] for tally in tallies),
+            quarantined=sum(tally.quarantined for tally in tallies),
+            quarantine_standing=self.quarantine_standing,
+            outside_window=sum(tally.outside_window for tally in tallies),
+            beyond_history=sum(tally.beyond_history for tally in tallies),
+            seconds=round(seconds, 3),
+            ideal_seconds=max((tally.ideal_seconds() for tally in tallies), default=0.0),
+            accounts={name: tally.summary() for name, tally in self._accounts.items()},
+        )
