@@ -1,0 +1,81 @@
+"""The command ``vendororders``.
+
+Commands live in modules of their own, imported when one is run, so that help comes at
+once and a mistyped option does not wait for aiohttp.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+import click
+
+from .. import __version__
+from ..errors import ConfigurationError, InvalidArgument, VendorOrdersError, one_line
+
+NOTHING_DONE = 1
+WRONG_USE = 2
+
+COMMANDS = {
+    "backfill": "Read every order of a range, once; the same command resumes it.",
+    "simulate": "Run a local Selling Partner API with its limits and faults.",
+}
+
+
+class _Commands(click.Group):
+    """A group that knows its commands by name and loads the one it needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f".{cmd_name}", __name__).command
+        assert isinstance(command, click.Command)  # noqa: S101 - every module of COMMANDS has one
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vendororders")
+def cli() -> None:
+    """Move Amazon vendors' purchase orders, without losing one.
+
+    Accounts come from the environment (LWA_APP_ID, LWA_CLIENT_SECRET,
+    SP_API_REFRESH_TOKEN, SP_API_REGION) or from a file (--accounts).
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code; errors are one line each."""
+    try:
+        code = cli.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="vendororders",
+            standalone_mode=False,
+        )
+    except click.ClickException as error:
+        error.show()
+        code = WRONG_USE
+    except click.Abort:
+        code = 130
+    except (ConfigurationError, InvalidArgument) as error:
+        complain(error)
+        code = WRONG_USE
+    except VendorOrdersError as error:
+        complain(error)
+        code = NOTHING_DONE
+    logging.shutdown()
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def complain(error: VendorOrdersError) -> None:
+    """Print *error* in one line on standard error."""
+    click.echo(f"vendororders: {one_line(str(error))}", err=True)

@@ -1,0 +1,119 @@
+"""``vendororders backfill``."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import nullcontext
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import click
+
+from ..backfill import Backfill
+from ..errors import ConfigurationError, InvalidArgument
+from ..settings import accounts_from, chosen
+from ..summary import Summary
+from . import NOTHING_DONE
+from .jobs import COMPLETE, INCOMPLETE, until_signal, write_summary
+from .logs import log_to_stderr
+from .options import Age, When, account_options, output_options
+from .progress import ProgressReport
+
+
+@click.command("backfill")
+@click.option(
+    "--to", default="sqlite:vendororders.db", show_default=True, help="Where orders go."
+)
+@click.option("--since", type=When(), help="Begin here: a time, or an age (default: 6 months).")
+@click.option("--until", type=When(), help="End here (default: two minutes ago).")
+@click.option(
+    "--streams",
+    default="created,changed,statuses",
+    show_default=True,
+    help="What to read, by commas.",
+)
+@click.option(
+    "--reread",
+    type=Age(),
+    default="7d",
+    show_default=True,
+    help="Read again what ended less than this before it was read.",
+)
+@click.option(
+    "--concurrency", type=click.IntRange(min=1), help="At most so many requests in flight."
+)
+@click.option("--strict", is_flag=True, help="Exit with 3 for standing quarantine as well.")
+@account_options
+@output_options
+def command(
+    to: str,
+    since: datetime | None,
+    until: datetime | None,
+    streams: str,
+    reread: timedelta,
+    concurrency: int | None,
+    strict: bool,
+    patterns: tuple[str, ...],
+    accounts_file: str | None,
+    summary_file: Path | None,
+    quiet: bool,
+    log_format: str,
+) -> int:
+    """Read every order of a range into a sink, once.
+
+    The same command goes on from where an interrupted run was; what is finished is not
+    asked again. Exits with 0 when complete, 1 when nothing could be done, 2 when the
+    command or the settings are wrong, 3 when something is missing.
+    """
+    log_to_stderr(log_format, quiet=quiet)
+    try:
+        accounts = chosen(accounts_from(accounts_file), patterns)
+        names = [account.name for account in accounts]
+        report = nullcontext() if quiet else ProgressReport(names)
+        job = Backfill(
+            accounts,
+            since=since,
+            until=until,
+            to=to,
+            streams=[name.strip() for name in streams.split(",") if name.strip()],
+            reread=reread,
+            concurrency=concurrency,
+            observer=None if isinstance(report, nullcontext) else report,
+        )
+    except (ConfigurationError, InvalidArgument):
+        write_summary(Summary.of_nothing(), summary_file)
+        raise
+    try:
+        with report:
+            signal_number = asyncio.run(until_signal(job.run))
+    finally:
+        summary = job.summary()
+        write_summary(summary, summary_file)
+    if not quiet:
+        click.echo(closing_line(summary), err=True)
+    for name, account in summary.accounts.items():
+        if account.error:
+            click.echo(f"vendororders: {name}: {account.error}", err=True)
+    if signal_number is not None:
+        return 128 + signal_number
+    if summary.nothing_done:
+        return NOTHING_DONE
+    complete = summary.complete and not (strict and summary.quarantine_standing)
+    return COMPLETE if complete else INCOMPLETE
+
+
+def closing_line(summary: Summary) -> str:
+    """Return the outcome in one line."""
+    parts = [
+        f"{'complete' if summary.complete else 'incomplete'}: {summary.orders:,} orders",
+        f"({summary.new:,} new, {summary.changed:,} changed)",
+        f"in {summary.seconds:.1f} s with {summary.requests:,} requests",
+        f"(the plan allows {summary.ideal_seconds:.1f} s),",
+        f"{summary.throttled} throttled,",
+        f"{summary.quarantined} quarantined",
+    ]
+    if summary.quarantine_standing:
+        parts.append(f"({summary.quarantine_standing} standing)")
+    if summary.beyond_history:
+        parts.append(f"; {summary.beyond_history} windows lie beyond Amazon's history")
+    return " ".join(parts)

@@ -1,0 +1,55 @@
+"""Run a job to its end, or until somebody wants it to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import click
+import msgspec
+
+from ..summary import Summary
+
+COMPLETE = 0
+INCOMPLETE = 3
+
+
+async def until_signal(job: Callable[[], Awaitable[None]]) -> int | None:
+    """Run *job*; on SIGINT or SIGTERM cancel it, let it clean up, and return the signal.
+
+    A second signal does what it always does.
+    """
+    loop = asyncio.get_running_loop()
+    received: list[int] = []
+    task = asyncio.ensure_future(job())
+
+    def stop(number: int) -> None:
+        received.append(number)
+        for one in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(one)
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not received:
+            raise
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+    return received[0] if received else None
+
+
+def write_summary(summary: Summary, path: Path | None) -> None:
+    """Write *summary* as one JSON object to *path*, standard output when it is ``-``."""
+    if path is None:
+        return
+    text = msgspec.json.format(msgspec.json.encode(summary), indent=2).decode()
+    if str(path) == "-":
+        click.echo(text)
+    else:
+        path.write_text(text + "\n")

@@ -1,0 +1,112 @@
+"""Options that commands share, and the ways of writing a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..clock import now, parse_instant
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_AGE = re.compile(r"(\d+)\s*([smhdw])", re.IGNORECASE)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Age(click.ParamType[timedelta]):
+    """A duration as people write it: ``90s``, ``12h``, ``30d``, ``2w``."""
+
+    name = "age"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Return the duration that *value* means."""
+        if isinstance(value, timedelta):
+            return value
+        age = parse_age(str(value))
+        if age is None:
+            self.fail(f"{value!r} is no age: write 90s, 12h, 30d or 2w", param, ctx)
+        return age
+
+
+class When(click.ParamType[datetime]):
+    """An instant: ISO 8601, where no zone means UTC, or an age, counted back from now."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Return the instant that *value* means."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            age = parse_age(str(value))
+            return parse_instant(str(value)) if age is None else now() - age
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is no time: write 2026-01-31, 2026-01-31T12:00:00Z or an age (30d)",
+                param,
+                ctx,
+            )
+
+
+def parse_age(text: str) -> timedelta | None:
+    """Return the duration that *text* means; None when it is not one."""
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        return None
+    return timedelta(**{_UNITS[match[2].lower()]: int(match[1])})
+
+
+def account_options(command: F) -> F:
+    """Add the options that choose accounts."""
+    command = click.option(
+        "--account",
+        "patterns",
+        multiple=True,
+        metavar="PATTERN",
+        help="Only accounts of this name (acme-*); repeatable.",
+    )(command)
+    return click.option(
+        "--accounts",
+        "accounts_file",
+        metavar="FILE",
+        help="A TOML file of accounts [env: VENDORORDERS_ACCOUNTS]; else one from the "
+        "environment.",
+    )(command)
+
+
+def output_options(command: F) -> F:
+    """Add the options that say what is told, and how."""
+    command = click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="How log lines on standard error look.",
+    )(command)
+    command = click.option(
+        "--quiet", is_flag=True, help="No progress, and of the log only warnings."
+    )(command)
+    return click.option(
+        "--summary",
+        "summary_file",
+        type=click.Path(dir_okay=False, allow_dash=True, writable=True, path_type=Path),
+        callback=_in_existing_folder,
+        help="Write the outcome as JSON here; - is standard output.",
+    )(command)
+
+
+def _in_existing_folder(
+    ctx: click.Context, param: click.Parameter, value: Path | None
+) -> Path | None:
+    if value is not None and str(value) != "-" and not value.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {value.parent}", ctx, param)
+    return value
