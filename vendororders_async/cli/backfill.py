@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from ..backfill import Backfill
 from ..errors import ConfigurationError, InvalidArgument
+from ..jobs.backfill import Backfill
+from ..jobs.summary import Summary
 from ..settings import accounts_from, chosen
-from ..summary import Summary
 from . import NOTHING_DONE
 from .jobs import COMPLETE, INCOMPLETE, until_signal, write_summary
 from .logs import log_to_stderr

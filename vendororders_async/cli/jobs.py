@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from ..summary import Summary
+from ..jobs.summary import Summary
 
 COMPLETE = 0
 INCOMPLETE = 3

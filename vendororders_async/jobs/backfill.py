@@ -12,25 +12,24 @@ from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from . import clock
-from .accounts import Account
-from .auth import AccessTokens
-from .dispatch import Dispatcher, Reply
-from .errors import (
+from .. import clock
+from ..accounts import Account
+from ..auth import AccessTokens
+from ..dispatch import Dispatcher, Reply
+from ..errors import (
     AccessDenied,
     InvalidArgument,
     RequestError,
     VendorOrdersError,
 )
-from .limiter import Limiters, Urgency
-from .models.retail_procurement import Order
-from .operations import RETAIL_STREAMS, Operation, Stream
-from .pages import Page, Row, decode_document
-from .planner import PageRequest, Planner, Span, Verdict, in_flight, missing
-from .sinks import Sink, open_sink
-from .sinks.base import Arrival, Ledger
-from .summary import Summary, Tally
-from .telemetry import (
+from ..limiter import Limiters, Urgency
+from ..models.retail_procurement import Order
+from ..operations import RETAIL_STREAMS, Operation, Stream
+from ..pages import Page, Row, decode_document
+from ..planner import PageRequest, Planner, Span, Verdict, in_flight, missing
+from ..sinks import Sink, open_sink
+from ..sinks.base import Arrival, Ledger
+from ..telemetry import (
     AccountFailed,
     AccountFinished,
     BeyondHistory,
@@ -42,8 +41,9 @@ from .telemetry import (
     fan_out,
     log_event,
 )
-from .transport import Transport
-from .windows import Window
+from ..transport import Transport
+from ..windows import Window
+from .summary import Summary, Tally
 
 API = "retail"
 

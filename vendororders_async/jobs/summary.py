@@ -10,9 +10,9 @@ from http import HTTPStatus
 
 import msgspec
 
-from .operations import LARGEST_PAGE
-from .sinks.base import Outcome, Written
-from .telemetry import (
+from ..operations import LARGEST_PAGE
+from ..sinks.base import Outcome, Written
+from ..telemetry import (
     AccountFailed,
     AccountFinished,
     AttemptMade,
@@ -23,8 +23,8 @@ from .telemetry import (
     StreamPlanned,
     WindowFailed,
 )
-from .usage import UsagePlan
-from .windows import LONGEST_QUERY
+from ..usage import UsagePlan
+from ..windows import LONGEST_QUERY
 
 
 class AccountSummary(msgspec.Struct, frozen=True):

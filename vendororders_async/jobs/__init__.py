@@ -1,0 +1,1 @@
+"""Jobs: they know pages and sinks, and leave HTTP to the dispatcher."""
