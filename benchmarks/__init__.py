@@ -1,0 +1,1 @@
+"""Benchmarks: one module a question, one printer, one seed. ``make bench`` runs them all."""

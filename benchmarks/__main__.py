@@ -1,0 +1,7 @@
+"""Run every benchmark, one after the other."""
+
+from . import bench_backfill, bench_decode
+
+if __name__ == "__main__":
+    bench_decode.main([])
+    bench_backfill.main([])
