@@ -29,7 +29,7 @@ from ..telemetry import (
 )
 
 _MOST_BARS = 12  # accounts; more share one bar
-_QUIET_SECONDS = 10.0
+_QUIET_SECONDS = 5.0
 _EVERYBODY = "all accounts"
 
 

@@ -26,6 +26,7 @@ DEEPEST = 100
 
 _MOST_DIGITS = 18  # what a 64-bit integer of a database holds for sure
 
+_NOT_OPENING = bytes(set(range(256)) - set(b"[{"))
 _BRACKETS_ONLY = re.compile(rb'"(?:[^"\\]|\\.)*"|[^\[\]{}"]+', re.DOTALL)
 _BOOLEANS = {"true": True, "false": False}
 
@@ -91,7 +92,7 @@ _PLAIN: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 
 def too_deep(raw: bytes) -> bool:
     """Say whether *raw* is nested deeper than any order, and than databases read."""
-    if raw.count(b"[") + raw.count(b"{") <= DEEPEST:
+    if len(raw.translate(None, _NOT_OPENING)) <= DEEPEST:  # the quickest way to count them
         return False
     depth = 0
     for bracket in _BRACKETS_ONLY.sub(b"", raw):
