@@ -1,0 +1,280 @@
+"""The simulator as its users see it: settings in, a server out, and hands on everything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .. import clock
+from ..errors import InvalidArgument
+from .bucket import Buckets, Plan
+from .cache import ByteCache
+from .calls import API_OPERATIONS
+from .desk import Desk
+from .documents import Writer
+from .faults import Faults, Injection, When
+from .login import Login
+from .server import Served, Works, serving
+from .settings import (
+    Settings,
+    account_names,
+    coming_midnight,
+    micros,
+    simulated_account,
+)
+from .timeline import sketches, write_instant
+from .traffic import Traffic
+from .world import Key, Record, World, sketched_record, written_record
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from .acknowledge import Acknowledgement
+
+Edit = Callable[[dict[str, Any]], None]
+
+_SECOND = 1_000_000  # microseconds
+
+
+class Simulator:
+    """Amazon's side of vendor orders, on this machine.
+
+        >>> simulator = Simulator(Settings(orders=200))
+        >>> async def main():
+        ...     async with simulator.serve() as server:
+        ...         print(server.url, simulator.accounts[0].refresh_token)
+
+    Its orders are made when it is created, which takes some ten microseconds each; their
+    documents are written when they are asked for, unless ``write_ahead`` is set. *now* is
+    what time it is in the simulated world: orders of the future are not served yet.
+    Buckets, latency and the lives of tokens run on the event loop's clock instead.
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, *, now: Callable[[], datetime] = clock.now
+    ) -> None:
+        self.settings = settings or Settings()
+        self.anchor = self.settings.anchor or coming_midnight(now())
+        names = account_names(self.settings.accounts)
+        self.accounts = tuple(simulated_account(name) for name in names)
+        self.traffic = Traffic(keep_arrivals=self.settings.keep_arrivals)
+        self._now = now
+        documents: ByteCache[bytes] = ByteCache(self.settings.cache_bytes // 2)
+        self._worlds = {
+            name: self._generated(name, position, documents)
+            for position, name in enumerate(names)
+        }
+        if self.settings.write_ahead:
+            self._write_ahead(documents)
+        self._desk = Desk(self._worlds, self.settings)
+        self._login = Login(self.accounts, life=self.settings.token_seconds)
+        self._buckets = Buckets(Plan(self.settings.rate, self.settings.burst))
+        self._faults = Faults(self.settings.faults, seed=self.settings.seed)
+
+    def __repr__(self) -> str:
+        """Return how much there is of it."""
+        orders = sum(len(world) for world in self._worlds.values())
+        return f"<Simulator {len(self.accounts)} accounts, {orders} orders>"
+
+    def serve(
+        self, *, host: str = "127.0.0.1", port: int = 0
+    ) -> AbstractAsyncContextManager[Served]:
+        """Answer requests for as long as the ``async with`` block lasts.
+
+        Port 0 is any free one; ``server.url`` says which it became.
+        """
+        works = Works(
+            settings=self.settings,
+            now=self._now,
+            login=self._login,
+            buckets=self._buckets,
+            faults=self._faults,
+            desk=self._desk,
+            traffic=self.traffic,
+        )
+        return serving(works, self.accounts, host=host, port=port)
+
+    # What is true
+
+    def truth(
+        self, account: str, *, after: datetime | None = None, before: datetime | None = None
+    ) -> dict[str, bytes]:
+        """Return every order that *account* can be served now, as the bytes it is served as.
+
+        *after* and *before* narrow it to orders that became available at or after the one,
+        and before the other.
+        """
+        return {one.number: one.text.order() for one in self._served(account, after, before)}
+
+    def status_truth(
+        self, account: str, *, after: datetime | None = None, before: datetime | None = None
+    ) -> dict[str, bytes]:
+        """Return the same orders' statuses, as the bytes they are served as."""
+        return {one.number: one.text.status() for one in self._served(account, after, before)}
+
+    def available_at(self, account: str, number: str) -> datetime:
+        """Return when that order became available, which no document says."""
+        return clock.parse_instant(write_instant(self._record(account, number).available))
+
+    @property
+    def acknowledgements(self) -> tuple[Acknowledgement, ...]:
+        """Everything that was submitted and accepted with a 202, oldest first."""
+        return tuple(self._desk.acknowledgements)
+
+    # What can be changed while it runs
+
+    def put_order(
+        self,
+        account: str,
+        order: Mapping[str, Any],
+        *,
+        status: Mapping[str, Any] | None = None,
+        available_at: datetime | None = None,
+    ) -> None:
+        """Add *order*, or replace the one with its number.
+
+        It becomes available at *available_at*; without, a new order does at its
+        purchaseOrderDate, and a replaced one did when it did.
+        """
+        world = self._world(account)
+        old = world.get(str(order.get("purchaseOrderNumber")))
+        available = old.available if old is not None else None
+        if available_at is not None:
+            available = micros(available_at)
+        world.put(written_record(order, status, available=available))
+
+    def change_order(
+        self, account: str, number: str, edit: Edit | None = None, *, at: datetime | None = None
+    ) -> None:
+        """Change an order as Amazon does after it was placed: *edit* alters the document.
+
+        purchaseOrderChangedDate and the status' lastUpdatedDate become *at*, now if not given,
+        in whole seconds.
+        """
+        record = self._record(account, number)
+        moment = write_instant(micros(at or self._now()) // _SECOND * _SECOND)
+        order = msgspec.json.decode(record.text.order())
+        status = msgspec.json.decode(record.text.status())
+        if edit is not None:
+            edit(order)
+        order["orderDetails"]["purchaseOrderChangedDate"] = moment
+        status["lastUpdatedDate"] = moment
+        self._world(account).put(written_record(order, status, available=record.available))
+
+    def set_rate(
+        self,
+        rate: float,
+        burst: float | None = None,
+        *,
+        account: str | None = None,
+        operation: str | None = None,
+    ) -> None:
+        """Grant another rate from now on, to one account or operation or to all of them."""
+        for name in self._names(account):
+            for one in API_OPERATIONS if operation is None else (operation,):
+                kept = self._buckets.plan(name, one).burst
+                self._buckets.change(name, one, Plan(rate, kept if burst is None else burst))
+
+    def revoke_tokens(self, account: str | None = None) -> None:
+        """Make all access tokens worthless; a refresh brings new ones."""
+        for name in self._names(account):
+            self._login.revoke(name)
+
+    def refuse(self, account: str, *, refused: bool = True) -> None:
+        """Give *account* no more access tokens; those it has are revoked."""
+        for name in self._names(account):
+            self._login.refuse(name, refused=refused)
+            self._login.revoke(name)
+
+    def inject(
+        self,
+        operation: str,
+        kind: str,
+        *,
+        times: int = 1,
+        account: str | None = None,
+        when: When | None = None,
+        seconds: float | None = None,
+    ) -> Injection:
+        """Make the next *times* requests of *operation* fail in the way of *kind*.
+
+        ``"token"`` is the operation of the ``token-…`` kinds. *when* picks the requests by
+        what it is told of them; without, a kind picks the ones it can befall. *seconds* is
+        how late ``slow`` is. Scripts are tried in the order they were injected.
+
+        Raises:
+            InvalidArgument: There is no such operation or kind.
+        """
+        return self._faults.inject(
+            operation, kind, times=times, account=account, when=when, seconds=seconds
+        )
+
+    def _generated(self, name: str, position: int, documents: ByteCache[bytes]) -> World:
+        writer = Writer(
+            seed=self.settings.seed, account=name, position=position, cache=documents
+        )
+        outline = sketches(self.settings, name, self.anchor.astimezone(UTC))
+        return World(sketched_record(writer, sketch) for sketch in outline)
+
+    def _write_ahead(self, documents: ByteCache[bytes]) -> None:
+        """Have the cache filled, by every account alike, newest orders first."""
+        newest = (sorted(world, key=_by_key, reverse=True) for world in self._worlds.values())
+        for records in zip_longest(*newest):
+            for record in filter(None, records):
+                size = len(record.text.order()) + len(record.text.status())
+                if documents.size + size > documents.limit:
+                    return
+
+    def _served(
+        self, account: str, after: datetime | None, before: datetime | None
+    ) -> Iterable[Record]:
+        low = None if after is None else micros(after)
+        high = micros(self._now()) + 1
+        if before is not None:
+            high = min(high, micros(before))
+        world = self._world(account)
+        for number in world.available.numbers(world.available.range(low, high)):
+            yield self._record(account, number)
+
+    def _names(self, account: str | None) -> list[str]:
+        if account is None:
+            return list(self._worlds)
+        self._world(account)
+        return [account]
+
+    def _world(self, account: str) -> World:
+        world = self._worlds.get(account)
+        if world is None:
+            raise InvalidArgument(
+                f"there is no account {account!r}; there are {', '.join(self._worlds)}"
+            )
+        return world
+
+    def _record(self, account: str, number: str) -> Record:
+        record = self._world(account).get(number)
+        if record is None:
+            raise InvalidArgument(f"{account} has no order {number!r}")
+        return record
+
+
+def _by_key(record: Record) -> Key:
+    return record.key
+
+
+async def run_forever(
+    settings: Settings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ready: Callable[[Served], object],
+) -> None:
+    """Serve until cancelled; *ready* is told where as soon as requests are answered."""
+    simulator = await asyncio.to_thread(Simulator, settings)
+    async with simulator.serve(host=host, port=port) as server:
+        ready(server)
+        await asyncio.Event().wait()
