@@ -1,0 +1,292 @@
+"""The generated history: the same every time, and as odd as Amazon's."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from vendororders_async.clock import parse_instant
+from vendororders_async.errors import InvalidArgument
+from vendororders_async.simulator import Settings, Simulator
+
+NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
+LAST_MIDNIGHT = datetime(2026, 6, 10, tzinfo=UTC)
+
+
+def simulator(**settings: Any) -> Simulator:
+    """Return a simulator at noon of one certain day."""
+    return Simulator(Settings(**settings), now=lambda: NOW)
+
+
+@pytest.fixture(scope="module")
+def orders() -> list[dict[str, Any]]:
+    """Return 1,500 decoded orders."""
+    return [json.loads(document) for document in simulator(orders=1500).truth("demo").values()]
+
+
+@pytest.fixture(scope="module")
+def statuses() -> list[dict[str, Any]]:
+    """Return the statuses of the same orders."""
+    documents = simulator(orders=1500).status_truth("demo").values()
+    return [json.loads(document) for document in documents]
+
+
+def test_the_same_day_gives_the_same_bytes() -> None:
+    """Seed, account, day and settings decide everything."""
+    morning = Simulator(Settings(orders=300), now=lambda: NOW - timedelta(hours=11))
+    evening = Simulator(Settings(orders=300), now=lambda: NOW + timedelta(hours=11))
+    early = morning.truth("demo")
+
+    assert early
+    assert {number: evening.truth("demo")[number] for number in early} == early
+    assert morning.status_truth("demo").items() <= evening.status_truth("demo").items()
+
+
+def test_seeds_and_accounts_differ() -> None:
+    """No two accounts hold the same orders, and another seed holds others again."""
+    two = simulator(orders=200, accounts=2)
+    other = simulator(orders=200, accounts=2, seed=1)
+    numbers = [set(one.truth(name)) for one in (two, other) for name in ("demo-1", "demo-2")]
+
+    assert len(set.union(*numbers)) == sum(map(len, numbers))
+
+
+def test_every_document_is_good_json() -> None:
+    """The strictest reader gets through all of it, in every market."""
+    everywhere = simulator(orders=400, accounts=3)
+    for account in everywhere.accounts:
+        for number, document in everywhere.truth(account.name).items():
+            assert msgspec.json.decode(document)["purchaseOrderNumber"] == number
+        for number, document in everywhere.status_truth(account.name).items():
+            assert msgspec.json.decode(document)["purchaseOrderNumber"] == number
+
+
+def test_nothing_of_the_future_is_served(
+    orders: list[dict[str, Any]], statuses: list[dict[str, Any]]
+) -> None:
+    """Placed by now, and changed, closed or updated before the day began."""
+    for order in orders:
+        details = order["orderDetails"]
+
+        assert parse_instant(details["purchaseOrderDate"]) <= NOW
+        assert (
+            parse_instant(details.get("purchaseOrderChangedDate", "2026-01-01"))
+            <= LAST_MIDNIGHT
+        )
+    assert all(parse_instant(status["lastUpdatedDate"]) <= NOW for status in statuses)
+
+
+def test_dates_of_an_order_are_in_sequence(
+    orders: list[dict[str, Any]], statuses: list[dict[str, Any]]
+) -> None:
+    """Placed, then changed, and last updated after both."""
+    updated = {one["purchaseOrderNumber"]: one["lastUpdatedDate"] for one in statuses}
+    for order in orders:
+        details = order["orderDetails"]
+        placed = parse_instant(details["purchaseOrderDate"])
+        changed = parse_instant(details.get("purchaseOrderChangedDate", "2999-01-01"))
+        last = parse_instant(updated[order["purchaseOrderNumber"]])
+
+        assert placed < changed
+        assert last >= placed
+        assert last >= changed or changed.year == 2999
+
+
+def test_the_week_has_its_rhythm(orders: list[dict[str, Any]]) -> None:
+    """Mondays are heavy and weekends nearly empty."""
+    days = Counter(
+        parse_instant(order["orderDetails"]["purchaseOrderDate"]).weekday() for order in orders
+    )
+
+    assert days.most_common(1)[0][0] == 0
+    assert days[5] + days[6] < len(orders) * 0.05
+
+
+def test_shares_are_about_what_they_are_said_to_be(orders: list[dict[str, Any]]) -> None:
+    """A fifth is changed after creation, one in fifteen has a cancelled line."""
+    changed = sum("purchaseOrderChangedDate" in order["orderDetails"] for order in orders)
+    cancelled = [order for order in orders if 0 in _amounts(order)]
+
+    assert 0.15 < changed / len(orders) < 0.25
+    assert 0.04 < len(cancelled) / len(orders) < 0.10
+    assert all("purchaseOrderChangedDate" in order["orderDetails"] for order in cancelled)
+
+
+def test_states_follow_age(orders: list[dict[str, Any]]) -> None:
+    """The young are new, the old mostly closed."""
+    states: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    for order in orders:
+        placed = parse_instant(order["orderDetails"]["purchaseOrderDate"])
+        is_old = placed < NOW - timedelta(days=20)
+        states[is_old][order.get("purchaseOrderState", "missing")] += 1
+
+    assert states[True]["Closed"] > 0.75 * states[True].total()
+    assert states[False]["New"] > 0
+    assert states[False]["Acknowledged"] > states[False]["Closed"]
+
+
+def test_statuses_agree_with_their_orders(
+    orders: list[dict[str, Any]], statuses: list[dict[str, Any]]
+) -> None:
+    """The same lines, the same quantities, open as long as the order is not closed."""
+    by_number = {status["purchaseOrderNumber"]: status for status in statuses}
+    for order in orders:
+        status = by_number[order["purchaseOrderNumber"]]
+        lines = status["itemStatus"]
+        ordered = [line["orderedQuantity"]["orderedQuantity"]["amount"] for line in lines]
+
+        assert ordered == _amounts(order)
+        if "purchaseOrderState" in order:
+            is_closed = order["purchaseOrderState"] == "Closed"
+            assert status["purchaseOrderStatus"] == ("CLOSED" if is_closed else "OPEN")
+        for line in lines:
+            confirmed = line["acknowledgementStatus"]
+            if confirmed["confirmationStatus"] != "UNCONFIRMED":
+                accepted = confirmed["acceptedQuantity"]["amount"]
+                rejected = confirmed["rejectedQuantity"]["amount"]
+                wanted = line["orderedQuantity"]["orderedQuantity"]["amount"]
+                assert accepted + rejected == max(wanted, 0)
+
+
+def test_the_oddities_are_there() -> None:
+    """Everything that ever broke a strict client occurs in a small history."""
+    served = simulator(orders=600)
+    text = b"\n".join([*served.truth("demo").values(), *served.status_truth("demo").values()])
+    expected = [
+        b'"EACH"',
+        b'"SeasonalPreOrder"',
+        b'"InvoiceByAmazon"',
+        b'"itemSequenceNumber":"00001"',
+        b'"unitOfMeasure":"POUNDS"',
+        b'"amount":-3,',
+        b'"Cases","unitSize":',
+        b'"importDetails"',
+        b'"dealCode"',
+        b"--20",
+        "Töne".encode(),
+    ]
+    numbers = [json.loads(document) for document in served.truth("demo").values()]
+
+    assert [fragment for fragment in expected if fragment not in text] == []
+    assert any("purchaseOrderState" not in order for order in numbers)
+    assert any(
+        not order["orderDetails"]["purchaseOrderDate"].endswith("Z") for order in numbers
+    )
+    assert any("." in order["orderDetails"]["purchaseOrderDate"] for order in numbers)
+    assert any(
+        isinstance(item["netCost"]["amount"], float)
+        for order in numbers
+        for item in order["orderDetails"]["items"]
+    )
+
+
+def test_amounts_keep_their_zeros(orders: list[dict[str, Any]]) -> None:
+    """A price such as 11.20 is written with its zero."""
+    costs = [item["netCost"]["amount"] for item in orders[0]["orderDetails"]["items"]]
+
+    assert all(cost.endswith("0") and "." in cost for cost in costs)
+
+
+def test_some_orders_become_available_later_than_placed() -> None:
+    """The date that the created bounds go by is in no document."""
+    served = simulator(orders=500)
+    late = [
+        number
+        for number, document in served.truth("demo").items()
+        if served.available_at("demo", number)
+        > parse_instant(json.loads(document)["orderDetails"]["purchaseOrderDate"])
+    ]
+
+    assert 1 <= len(late) <= 40
+
+
+def test_items_can_be_fixed() -> None:
+    """Benchmarks get exactly as many lines as they ask for."""
+    documents = simulator(orders=50, items=10).truth("demo").values()
+
+    assert {len(json.loads(one)["orderDetails"]["items"]) for one in documents} == {10}
+
+
+def test_a_peak_takes_its_share() -> None:
+    """Six in ten orders fall on one day, and one in ten into one second."""
+    documents = simulator(orders=1000, peak_day=0.6, peak_second=0.1).truth("demo").values()
+    placed = [json.loads(one)["orderDetails"]["purchaseOrderDate"] for one in documents]
+    (_, in_day), *_ = Counter(date[:10] for date in placed).most_common()
+    (_, in_second), *_ = Counter(date[:19] for date in placed).most_common()
+
+    assert in_day >= 600
+    assert in_second >= 100
+
+
+def test_the_truth_can_be_narrowed() -> None:
+    """A window of the truth begins with its after and ends before its before."""
+    served = simulator(orders=300)
+    middle = NOW - timedelta(days=60)
+    older = served.truth("demo", before=middle)
+    newer = served.truth("demo", after=middle)
+
+    assert older
+    assert newer
+    assert older | newer == served.truth("demo")
+    assert not older.keys() & newer.keys()
+
+
+def test_an_unknown_account_is_named() -> None:
+    """A typing error in a test is found at once."""
+    with pytest.raises(InvalidArgument, match="no account 'nobody'; there are demo"):
+        simulator(orders=0).truth("nobody")
+
+
+def test_an_unknown_order_is_named() -> None:
+    """So is a document that cannot be an order."""
+    served = simulator(orders=0)
+    with pytest.raises(InvalidArgument, match="demo has no order 'NOSUCHPO'"):
+        served.change_order("demo", "NOSUCHPO")
+    with pytest.raises(InvalidArgument, match="needs a purchaseOrderNumber and"):
+        served.put_order("demo", {"purchaseOrderNumber": "1ABCDEFG"})
+
+
+def test_a_replaced_order_stays_available_since_when_it_was() -> None:
+    """Unless another moment is given."""
+    served = simulator(orders=20)
+    number, document = next(iter(served.truth("demo").items()))
+    before = served.available_at("demo", number)
+    served.put_order("demo", json.loads(document) | {"purchaseOrderState": "Closed"})
+
+    assert served.available_at("demo", number) == before
+    assert json.loads(served.truth("demo")[number])["purchaseOrderState"] == "Closed"
+    assert json.loads(served.status_truth("demo")[number])["purchaseOrderStatus"] == "CLOSED"
+
+
+def test_a_large_history_is_made_quickly_and_little_of_it_is_written() -> None:
+    """Twenty thousand orders start in a moment, since documents wait until asked for."""
+    started = time.perf_counter()
+    simulator(orders=20_000)
+
+    assert time.perf_counter() - started < 3
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 200_000, 100_000_000])
+def test_documents_written_ahead_are_the_same(cache_bytes: int) -> None:
+    """However many of them fit into the cache."""
+    ahead = simulator(orders=60, accounts=2, write_ahead=True, cache_bytes=cache_bytes)
+
+    assert ahead.truth("demo-2") == simulator(orders=60, accounts=2).truth("demo-2")
+
+
+def test_no_order_names_a_product_twice(orders: list[dict[str, Any]]) -> None:
+    """Lines can be told apart by their product."""
+    for order in orders:
+        items = order["orderDetails"]["items"]
+
+        assert len({item["amazonProductIdentifier"] for item in items}) == len(items)
+
+
+def _amounts(order: dict[str, Any]) -> list[int]:
+    return [item["orderedQuantity"]["amount"] for item in order["orderDetails"]["items"]]
