@@ -35,7 +35,7 @@ SELECT strftime('%Y-%m', o.purchase_order_date)    AS month,
        count(DISTINCT o.purchase_order_number)     AS orders,
        count(*)                                    AS lines,
        sum(l.ordered_eaches)                       AS eaches,
-       printf('%.2f', sum(l.line_total))          AS net_cost
+       printf('%.2f', sum(l.line_total))           AS net_cost
   FROM purchase_orders AS o
   JOIN purchase_order_lines AS l USING (account, api, purchase_order_number)
  GROUP BY month

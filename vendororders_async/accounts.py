@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -34,6 +36,8 @@ class Region(StrEnum):
         # https://developer-docs.amazon.com/sp-api/docs/sp-api-endpoints
         return f"https://sellingpartnerapi-{self.value}.amazon.com"
 
+
+_HOST = re.compile(r"[0-9A-Za-z.-]+|[0-9A-Fa-f:.]+")  # names and addresses
 
 # https://developer-docs.amazon.com/sp-api/docs/sp-api-endpoints
 _MARKETPLACES = {
@@ -64,6 +68,9 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"Credentials(client_id={self.client_id!r}, client_secret=***, refresh_token=***)"
         )
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("client_id", self.client_id)]
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,14 +185,18 @@ def check_address(url: str, what: str) -> None:
     Raises:
         ConfigurationError: *url* is neither https nor plain http to this machine.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "https" and host and "@" not in parts.netloc:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port  # noqa: F841 - reading it checks it
+    except ValueError:
+        host, parts = "", urlsplit("")
+    is_plain = _HOST.fullmatch(host) and not {"@", "?", "#"} & set(url) and url.isprintable()
+    if is_plain and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
         return
-    if parts.scheme == "http" and is_loopback(host) and "@" not in parts.netloc:
-        return
+    # not the URL itself: it may carry a password
     raise ConfigurationError(
-        f"{what} must be an https URL (plain http only to a loopback address): {url!r}"
+        f"{what} must be an https URL (plain http only to a loopback address), "
+        "without user, query or fragment"
     )
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import math
 from http import HTTPStatus
+from typing import Annotated
 from urllib.parse import urlencode
 
 import msgspec
 
 from .accounts import Account
 from .errors import AuthError, RequestError, ServerError, Throttled, TransportError, one_line
+from .models.lenient import REFUSED
 from .transport import Answer, Transport
 
 OPERATION = "LWA"
 _EARLY = 60.0  # seconds before its end at which a token is not used any more
+_LONGEST_LIFE = 3600.0  # what Amazon documents
 # Amazon's own SDK takes half an hour where the answer does not say
 _DEFAULT_LIFE = 1800.0
 # A refusal stands for this long, so that a thousand waiting calls ask once
@@ -24,7 +28,8 @@ _TRANSIENT_CODES = {"server_error", "temporarily_unavailable"}
 
 
 class _TokenAnswer(msgspec.Struct, frozen=True):
-    access_token: str
+    # printable, since it goes into a header as it is
+    access_token: Annotated[str, msgspec.Meta(pattern=r"^[!-~]+\Z")]
     expires_in: float = _DEFAULT_LIFE
 
 
@@ -46,7 +51,7 @@ class _Entry:
         self.lock = asyncio.Lock()
         self.token = ""
         self.usable_until = float("-inf")
-        self.attempt_count = 0
+        self.ended_count = 0  # attempts that came to an end
         self.error: RequestError | AuthError | None = None
         self.refused_until = float("-inf")
 
@@ -77,14 +82,13 @@ class AccessTokens:
         now = asyncio.get_running_loop().time
         if now() < entry.usable_until:
             return entry.token
-        attempts_seen = entry.attempt_count
+        ended_before = entry.ended_count
         async with entry.lock:
             if now() < entry.usable_until:
                 return entry.token
-            failed_while_waiting = entry.attempt_count != attempts_seen
+            failed_while_waiting = entry.ended_count != ended_before
             if entry.error and (failed_while_waiting or now() < entry.refused_until):
                 raise copy.copy(entry.error)
-            entry.attempt_count += 1
             entry.error = None
             try:
                 answer = await self._fetch(account)
@@ -93,8 +97,10 @@ class AccessTokens:
                 if isinstance(error, AuthError):
                     entry.refused_until = now() + _REFUSAL_STANDS
                 raise
+            finally:
+                entry.ended_count += 1
             entry.token = answer.access_token
-            entry.usable_until = now() + max(answer.expires_in - _EARLY, 1.0)
+            entry.usable_until = now() + _usable_seconds(answer.expires_in)
             return entry.token
 
     def reject(self, account: Account, token: str) -> None:
@@ -130,15 +136,22 @@ class AccessTokens:
         if answer.status == HTTPStatus.OK:
             try:
                 return _TOKEN.decode(answer.body)
-            except msgspec.DecodeError:
+            except REFUSED:
                 raise _no_answer("a success without a token", account, answer) from None
         raise _refused(account, answer)
+
+
+def _usable_seconds(life: float) -> float:
+    """Return how long to use a token that says it lives for *life* seconds."""
+    if not 0 < life < math.inf:
+        life = _DEFAULT_LIFE
+    return max(min(life, _LONGEST_LIFE) - _EARLY, 1.0)
 
 
 def _refused(account: Account, answer: Answer) -> RequestError | AuthError:
     try:
         refusal = _REFUSAL.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except REFUSED:
         refusal = _Refusal()
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return Throttled(

@@ -102,7 +102,7 @@ class Dispatcher:
         )
         async for attempt in controller.attempts():
             with attempt:
-                token = await self._tokens.get(account)
+                token = await self._token(account)
                 try:
                     return await self._attempt(account, call, token, urgency)
                 except AccessDenied:
@@ -111,9 +111,18 @@ class Dispatcher:
                         raise
                     refreshed = True
                     self._tokens.reject(account, token)
-                    token = await self._tokens.get(account)
+                    token = await self._token(account)
                     return await self._attempt(account, call, token, urgency)
         raise AssertionError("tenacity ends with a return or an error")
+
+    async def _token(self, account: Account) -> str:
+        """Return an access token; without one the call is certainly not sent."""
+        try:
+            return await self._tokens.get(account)
+        except RequestError as error:
+            raise TransportError(
+                error.args[0], operation=error.operation, account=error.account, sent=False
+            ) from error
 
     async def _attempt(
         self, account: Account, call: Call[T], token: str, urgency: Urgency

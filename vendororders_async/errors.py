@@ -40,13 +40,15 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     details: str | None = None
 
     def __str__(self) -> str:
-        """Return the entry as a reader wants it: code, message, details."""
         words = [part for part in (self.message, self.details) if part]
         return one_line(": ".join([self.code, *words] if self.code else words))
 
 
 class VendorOrdersError(Exception):
-    """The root of all errors of this package."""
+    """The root of all errors of this package; each prints in one line."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class ConfigurationError(VendorOrdersError):
@@ -70,9 +72,8 @@ class RequestError(VendorOrdersError):
         self.account = account
 
     def __str__(self) -> str:
-        """Return one line: operation, account, what happened."""
         where = f"{self.operation} for {self.account}: " if self.operation else ""
-        return one_line(where + super().__str__())
+        return one_line(where) + " " * bool(where) + super().__str__()
 
 
 class TransportError(RequestError):
@@ -110,8 +111,9 @@ class ResponseError(RequestError):
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        """Return one line that ends with the request id, which Amazon's support asks for."""
-        return super().__str__() + (f" (request {self.request_id})" if self.request_id else "")
+        # Amazon's support asks for the request id first
+        request = f" (request {one_line(self.request_id)})" if self.request_id else ""
+        return super().__str__() + request
 
 
 class BadRequest(ResponseError):

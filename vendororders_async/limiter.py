@@ -79,7 +79,8 @@ class Limiter:
         self._order = itertools.count()
 
     def __repr__(self) -> str:
-        state = f"{self.plan}, {len(self._waiting)} waiting"
+        waiting = sum(not waiter.done() for _, _, waiter in self._waiting)
+        state = f"{self.plan}, {waiting} waiting"
         if self._share < 1:
             state += f", slowed to {self._share:.0%}"
         return f"<Limiter {state}>"
@@ -93,11 +94,14 @@ class Limiter:
         """Wait for a permit, and return the loop's time at which it was given."""
         loop = asyncio.get_running_loop()
         async with self._turn(urgency):
-            # a 429 that comes in the meantime makes the pause longer
-            while (pause := self._paused_until - loop.time()) > 0:  # noqa: ASYNC110 - a time, not an event
-                await asyncio.sleep(pause)
-            await (await self._current_bucket(loop.time())).acquire()
-            return loop.time()
+            while True:
+                # a 429 that comes in the meantime makes the pause longer
+                while (pause := self._paused_until - loop.time()) > 0:  # noqa: ASYNC110 - a time, no event
+                    await asyncio.sleep(pause)
+                bucket = await self._current_bucket(loop.time())
+                await bucket.acquire()
+                if bucket is self._bucket:  # not drained while we waited
+                    return loop.time()
 
     def observe(self, status: int, headers: Mapping[str, str], sent_at: float) -> None:
         """Learn from an answer to the request whose permit was given at *sent_at*."""

@@ -235,7 +235,10 @@ def check(question: Question, *, now: datetime, longest: timedelta | None) -> No
     if not isinstance(question, Parameters):
         return
     for field in msgspec.structs.fields(question):
-        _check_value(field.name, getattr(question, field.name))
+        value = getattr(question, field.name)
+        if not isinstance(value, field.type) or (field.name == "limit" and value is True):
+            raise InvalidArgument(f"{field.name} cannot be {value!r}")
+        _check_value(field.name, value)
     for stem in _SPANS:
         after = getattr(question, f"{stem}_after", None)
         before = getattr(question, f"{stem}_before", None)

@@ -12,7 +12,7 @@ import msgspec
 
 from .errors import DecodeError, Error, one_line
 from .models.common import Pagination, Wire
-from .models.lenient import Undecodable, decoder_of, too_deep
+from .models.lenient import REFUSED, Undecodable, decoder_of, too_deep
 from .models.retail_procurement import Order, OrderStatus
 from .salvage import salvage
 
@@ -49,12 +49,11 @@ class _Rows(Wire, frozen=True):
 
 class _Envelope(Wire, frozen=True):
     payload: _Rows | None = None
-    errors: list[Error] | None = None
+    errors: msgspec.Raw = msgspec.Raw()
 
 
 class _SingleEnvelope(Wire, frozen=True):
-    payload: msgspec.Raw | None = None
-    errors: list[Error] | None = None
+    payload: msgspec.Raw = msgspec.Raw()
 
 
 class _ErrorsEnvelope(Wire, frozen=True):
@@ -63,7 +62,7 @@ class _ErrorsEnvelope(Wire, frozen=True):
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _SINGLE = msgspec.json.Decoder(_SingleEnvelope)
-_ERRORS = msgspec.json.Decoder(_ErrorsEnvelope)
+_NOTHING = (b"", b"null", b"[]")
 
 
 def decode_document(raw: bytes | msgspec.Raw, content: type[T_co]) -> Document[T_co]:
@@ -94,7 +93,7 @@ def decode_page(body: bytes, content: type[T_co]) -> Page[T_co]:
     try:
         envelope = _ENVELOPE.decode(body)
         rows = getattr(envelope.payload, field, None)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except REFUSED as error:
         wire = "orders" if content is Order else "ordersStatus"
         found = salvage(body, ("payload", wire))
         if found is None:
@@ -102,13 +101,12 @@ def decode_page(body: bytes, content: type[T_co]) -> Page[T_co]:
         rows = found.rows
         try:
             envelope = _ENVELOPE.decode(found.envelope)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except REFUSED:
             raise _not_a_page(body, str(error)) from None
-    if rows is None or envelope.payload is None:
-        # An empty last page is {"payload": {"orders": []}} (selling-partner-api-models#2730);
-        # a page without its list is not an empty one.
-        errors = "; ".join(map(str, envelope.errors or ()))
-        raise _not_a_page(body, errors or "a success without its list")
+    # An empty last page is {"payload": {"orders": []}} (selling-partner-api-models#2730); a
+    # page without its list is not an empty one, and one that reports errors is not whole.
+    if rows is None or envelope.payload is None or bytes(envelope.errors) not in _NOTHING:
+        raise _not_a_page(body, _errors_in(body) or "a success without its list")
     pagination = envelope.payload.pagination
     return Page(
         tuple(decode_document(raw, content) for raw in rows),
@@ -124,11 +122,10 @@ def decode_single(body: bytes, content: type[T_co]) -> Document[T_co]:
     """
     try:
         envelope = _SINGLE.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except REFUSED as error:
         raise _not_a_page(body, str(error)) from None
-    if envelope.payload is None or envelope.payload == b"null":
-        errors = "; ".join(map(str, envelope.errors or ()))
-        raise _not_a_page(body, errors or "a success without a payload")
+    if bytes(envelope.payload) in _NOTHING:
+        raise _not_a_page(body, _errors_in(body) or "a success without a payload")
     return decode_document(envelope.payload, content)
 
 
@@ -147,9 +144,13 @@ def decode_answer(body: bytes, response: type[R]) -> R:
 def decode_errors(body: bytes) -> tuple[Error, ...]:
     """Return Amazon's errors in *body*; none when it is HTML or something else."""
     try:
-        return tuple(_ERRORS.decode(body).errors or ())
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return tuple(decoder_of(_ErrorsEnvelope).decode(body).errors or ())
+    except Undecodable:
         return ()
+
+
+def _errors_in(body: bytes) -> str:
+    return "; ".join(map(str, decode_errors(body)))
 
 
 def _not_a_page(body: bytes, reason: str) -> DecodeError:

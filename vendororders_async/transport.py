@@ -34,7 +34,7 @@ _ANSWER_SECONDS = 300.0  # for all of it, so that a trickle ends
 
 # Whom the connection, once it is there, has to ask before it may be used. Set around each
 # exchange: a session has many at once, and each runs in its own context.
-_may_pass: ContextVar[Pass | None] = ContextVar("_may_pass", default=None)
+_may_pass: ContextVar[Pass] = ContextVar("_may_pass")
 
 try:
     from isal import isal_zlib
@@ -77,13 +77,14 @@ class _Connector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the signature is aiohttp's
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
-        may_pass = _may_pass.get()
-        if may_pass is not None:
-            try:
-                await may_pass()
-            except BaseException:
-                connection.release()
-                raise
+        try:
+            await _may_pass.get()()
+        except BaseException:
+            connection.release()
+            raise
+        if connection.closed:  # by the other side, while it waited
+            connection.release()
+            connection = await super().connect(req, traces, timeout)
         return connection
 
 
@@ -149,17 +150,27 @@ class Transport:
         """
         if self._session is None:
             raise RuntimeError("the transport is not open: use it with `async with`")
-        token = _may_pass.set(may_pass)
+        loop = asyncio.get_running_loop()
+        deadline = asyncio.timeout(None)
+
+        async def passed() -> None:
+            if may_pass is not None:
+                await may_pass()
+            deadline.reschedule(loop.time() + _ANSWER_SECONDS)
+
+        token = _may_pass.set(passed)
         try:
-            async with self._session.request(
-                method,
-                URL(url, encoded=True),
-                headers=headers,
-                data=body,
-                allow_redirects=False,
-            ) as response:
-                async with asyncio.timeout(_ANSWER_SECONDS):
-                    return Answer(response.status, response.headers, await _read(response))
+            async with (
+                deadline,
+                self._session.request(
+                    method,
+                    URL(url, encoded=True),
+                    headers=headers,
+                    data=body,
+                    allow_redirects=False,
+                ) as response,
+            ):
+                return Answer(response.status, response.headers, await _read(response))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _translated(error) from error
         finally:

@@ -104,6 +104,8 @@ def command(
 
 def closing_line(summary: Summary) -> str:
     """Return the outcome in one line."""
+    if summary.complete and not summary.requests:
+        return "complete: nothing to ask, all of the range was read before"
     parts = [
         f"{'complete' if summary.complete else 'incomplete'}: {summary.orders:,} orders",
         f"({summary.new:,} new, {summary.changed:,} changed)",

@@ -22,16 +22,21 @@ from ..telemetry import (
     RetryScheduled,
     StreamPlanned,
     WindowFailed,
+    WindowFinished,
 )
 from ..usage import UsagePlan
 from ..windows import LONGEST_QUERY
 
 
 class AccountSummary(msgspec.Struct, frozen=True):
-    """How one account came out; *error* says why it is not complete."""
+    """How one account came out; *error* says why it is not complete.
+
+    *windows* counts those that were read to their end in this run.
+    """
 
     complete: bool
     orders: int
+    windows: int
     requests: int
     throttled: int
     error: str | None = None
@@ -70,10 +75,9 @@ class Summary(msgspec.Struct, frozen=True):
     @property
     def nothing_done(self) -> bool:
         """Whether no account could do anything at all."""
-        return (
-            bool(self.accounts)
-            and all(account.error for account in self.accounts.values())
-            and self.orders == self.quarantined == 0
+        return bool(self.accounts) and all(
+            account.error and account.orders == account.windows == 0
+            for account in self.accounts.values()
         )
 
 
@@ -111,6 +115,7 @@ class _AccountTally:
         self.ranks: dict[int, _Rank] = {}  # by the hash of the number: 100,000 are a few MB
         self.attempts: Counter[int | None] = Counter()
         self.is_done = False
+        self.window_count = 0
         self.failed_count = 0
         self.quarantined = 0
         self.outside_window = 0
@@ -134,6 +139,7 @@ class _AccountTally:
         return AccountSummary(
             complete=self.complete,
             orders=len(self.ranks),
+            windows=self.window_count,
             requests=self.attempts.total(),
             throttled=self.attempts[HTTPStatus.TOO_MANY_REQUESTS],
             error=self.error,
@@ -160,6 +166,8 @@ class Tally:
             case PageStored():
                 tally.loads[event.operation, event.stream].row_count += event.row_count
                 tally.outside_window += event.outside_count
+            case WindowFinished():
+                tally.window_count += 1
             case WindowFailed():
                 tally.failed_count += 1
                 tally.error = tally.error or event.reason

@@ -129,15 +129,19 @@ class Money(Wire, frozen=True, kw_only=True):
             raise ValueError("an amount of money must be finite")
 
 
+# What a column of a database holds; an order for more is a mistake of somebody's.
+Count = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
 class ItemQuantity(Wire, frozen=True, kw_only=True):
     """A count in ``Eaches``, or in ``Cases`` of *unit_size* eaches.
 
     Zero means cancelled; negative amounts have been seen (selling-partner-api-docs#2421).
     """
 
-    amount: int | None = None
+    amount: Count | None = None
     unit_of_measure: str | None = None
-    unit_size: int | None = None
+    unit_size: Count | None = None
 
 
 class Pagination(Wire, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -29,6 +29,10 @@ _MOST_DIGITS = 18  # what a 64-bit integer of a database holds for sure
 _NOT_OPENING = bytes(set(range(256)) - set(b"[{"))
 _BRACKETS_ONLY = re.compile(rb'"(?:[^"\\]|\\.)*"|[^\[\]{}"]+', re.DOTALL)
 _BOOLEANS = {"true": True, "false": False}
+
+
+# What msgspec raises over bytes; the last is Decimal's, for an exponent beyond all sense
+REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 
 
 class Undecodable(ValueError):
@@ -58,7 +62,7 @@ class LenientDecoder(Generic[T]):
         """
         try:
             return self._quick.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except REFUSED:
             return self._decode_patiently(bytes(raw))
 
     def _decode_patiently(self, raw: bytes) -> T:
@@ -68,11 +72,11 @@ class LenientDecoder(Generic[T]):
             tree = _PLAIN.decode(raw)
         except UnicodeDecodeError:
             raise Undecodable("invalid UTF-8") from None
-        except (msgspec.DecodeError, RecursionError) as error:
+        except REFUSED as error:
             raise Undecodable(f"not JSON: {error}") from None
         try:
             return msgspec.convert(_mended(tree, self._kind, "$"), self._type, dec_hook=_custom)
-        except msgspec.ValidationError as error:
+        except REFUSED as error:
             raise Undecodable(str(error)) from None
 
 
@@ -123,7 +127,7 @@ def _mended(value: object, kind: inspect.Type, path: str) -> object:
         return value
     try:
         return None if value == "" and mend is not _to_text else mend(value)
-    except (ValueError, OverflowError, InvalidOperation):
+    except (ValueError, ArithmeticError):
         expected = type(kind).__name__.removesuffix("Type").lower()
         raise Undecodable(f"not a valid {expected} - at `{path}`") from None
 
