@@ -24,6 +24,9 @@ _DEFAULT_LIFE = 1800.0
 # A refusal stands for this long, so that a thousand waiting calls ask once
 _REFUSAL_STANDS = 30.0
 
+# A replacement for a rejected token is not rejected itself for this long
+_TRUSTED = 30.0
+
 _TRANSIENT_CODES = {"server_error", "temporarily_unavailable"}
 
 
@@ -51,6 +54,8 @@ class _Entry:
         self.lock = asyncio.Lock()
         self.token = ""
         self.usable_until = float("-inf")
+        self.was_rejected = False  # the token before this one, or this one
+        self.trusted_until = float("-inf")
         self.ended_count = 0  # attempts that came to an end
         self.error: RequestError | AuthError | None = None
         self.refused_until = float("-inf")
@@ -100,14 +105,21 @@ class AccessTokens:
             finally:
                 entry.ended_count += 1
             entry.token = answer.access_token
+            entry.trusted_until = now() + _TRUSTED if entry.was_rejected else float("-inf")
+            entry.was_rejected = False
             entry.usable_until = now() + _usable_seconds(answer.expires_in)
             return entry.token
 
     def reject(self, account: Account, token: str) -> None:
-        """Forget *token*, unless a newer one has taken its place already."""
+        """Forget *token*, unless a newer one has taken its place already.
+
+        A token that has just taken the place of a rejected one stays: if Amazon does not
+        take that either, it is not the token's fault.
+        """
         entry = self._entry(account)
-        if entry.token == token:
+        if entry.token == token and asyncio.get_running_loop().time() >= entry.trusted_until:
             entry.usable_until = float("-inf")
+            entry.was_rejected = True
 
     def _entry(self, account: Account) -> _Entry:
         credentials = account.credentials
