@@ -66,8 +66,9 @@ class Quarantined(msgspec.Struct, frozen=True, gc=False):
 class Sink(Protocol):
     """Where orders go. Open it with ``async with``; its methods may be called at once.
 
-    A method returns when what it did is durable. Every one raises `SinkError` when the
-    store cannot be used.
+    A method returns when what it did survives the end of this process; what a power cut may
+    take back, it takes back in order. Every one raises `SinkError` when the store cannot be
+    used.
     """
 
     async def __aenter__(self) -> Self: ...
@@ -95,7 +96,7 @@ class Sink(Protocol):
         """Record that all pages of a window are stored."""
 
     async def failed(self, ledger: Ledger, reason: str) -> None:
-        """Record why a stream did not succeed; the next success clears it."""
+        """Record why a stream did not succeed; the next finished window clears it."""
 
     async def quarantine(self, account: str, api: str) -> list[Quarantined]:
         """Return what stands in the quarantine."""

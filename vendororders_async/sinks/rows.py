@@ -1,0 +1,178 @@
+"""Rows: what a sink's columns say about a document, and which of two versions is newer.
+
+Pure functions, shared by the sinks that have columns. Times are aware datetimes; how a
+store writes them down is its own business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from ..models.common import DateTimeInterval, PartyIdentification
+from ..models.retail_procurement import Order, OrderDetails, OrderStatus
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_NO_DETAILS = OrderDetails()
+_NO_INTERVAL = DateTimeInterval("")
+
+# Numbers are compared by value and never as floats, which take 0.1 for its neighbours.
+_PLAIN: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class Version(msgspec.Struct, frozen=True, gc=False):
+    """What decides between two versions of an order.
+
+    One with details beats one without; then the latest of the order's own dates counts,
+    then when it was asked for. The digest settles a draw, so that the order in which
+    pages arrive never does.
+    """
+
+    digest: str
+    asked_at: datetime
+    own_date_at: datetime | None = None
+    has_details: bool = True
+
+    def is_newer_than(self, other: Version) -> bool:
+        """Say whether this version is to replace *other*; its content may still be equal."""
+        return self._rank > other._rank
+
+    @property
+    def _rank(self) -> tuple[bool, datetime, datetime, str]:
+        return self.has_details, self.own_date_at or _LONG_AGO, self.asked_at, self.digest
+
+
+class OrderRow(msgspec.Struct, frozen=True, gc=False):
+    """One purchase order, column by column; a field is named as its column."""
+
+    purchase_order_number: str
+    digest: str
+    has_details: bool
+    own_date_at: datetime | None
+    asked_at: datetime
+    purchase_order_state: str | None
+    purchase_order_type: str | None
+    purchase_order_date: datetime | None
+    purchase_order_changed_date: datetime | None
+    purchase_order_state_changed_date: datetime | None
+    selling_party_id: str | None
+    buying_party_id: str | None
+    ship_to_party_id: str | None
+    bill_to_party_id: str | None
+    payment_method: str | None
+    deal_code: str | None
+    ship_window_start: datetime | None
+    ship_window_end: datetime | None
+    delivery_window_start: datetime | None
+    delivery_window_end: datetime | None
+    document: str
+
+    @property
+    def version(self) -> Version:
+        """What this row is compared by."""
+        return Version(self.digest, self.asked_at, self.own_date_at, self.has_details)
+
+
+class StatusRow(msgspec.Struct, frozen=True, gc=False):
+    """The status of one purchase order, column by column."""
+
+    purchase_order_number: str
+    digest: str
+    asked_at: datetime
+    purchase_order_status: str | None
+    purchase_order_date: datetime | None
+    last_updated_date: datetime | None
+    selling_party_id: str | None
+    ship_to_party_id: str | None
+    document: str
+
+    @property
+    def version(self) -> Version:
+        """What this row is compared by."""
+        return Version(self.digest, self.asked_at, self.last_updated_date)
+
+
+def digest_of(raw: bytes) -> str:
+    """Return what names these very bytes: their SHA-256, in hexadecimal."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+def order_row(order: Order, raw: bytes, digest: str, asked_at: datetime) -> OrderRow:
+    """Return the row of *order*, which came as *raw* in answer to a request at *asked_at*."""
+    details = order.order_details or _NO_DETAILS
+    ship = details.ship_window or _NO_INTERVAL
+    delivery = details.delivery_window or _NO_INTERVAL
+    own_dates = (
+        details.purchase_order_date,
+        details.purchase_order_changed_date,
+        details.purchase_order_state_changed_date,
+    )
+    return OrderRow(
+        purchase_order_number=order.purchase_order_number,
+        digest=digest,
+        has_details=order.order_details is not None,
+        own_date_at=max(filter(None, own_dates), default=None),
+        asked_at=asked_at,
+        purchase_order_state=order.purchase_order_state,
+        purchase_order_type=details.purchase_order_type,
+        purchase_order_date=details.purchase_order_date,
+        purchase_order_changed_date=details.purchase_order_changed_date,
+        purchase_order_state_changed_date=details.purchase_order_state_changed_date,
+        selling_party_id=_party_id(details.selling_party),
+        buying_party_id=_party_id(details.buying_party),
+        ship_to_party_id=_party_id(details.ship_to_party),
+        bill_to_party_id=_party_id(details.bill_to_party),
+        payment_method=details.payment_method,
+        deal_code=details.deal_code,
+        ship_window_start=ship.start,
+        ship_window_end=ship.end,
+        delivery_window_start=delivery.start,
+        delivery_window_end=delivery.end,
+        document=raw.decode(),
+    )
+
+
+def status_row(status: OrderStatus, raw: bytes, digest: str, asked_at: datetime) -> StatusRow:
+    """Return the row of *status*, which came as *raw* in answer to a request at *asked_at*."""
+    return StatusRow(
+        purchase_order_number=status.purchase_order_number,
+        digest=digest,
+        asked_at=asked_at,
+        purchase_order_status=status.purchase_order_status,
+        purchase_order_date=status.purchase_order_date,
+        last_updated_date=status.last_updated_date,
+        selling_party_id=_party_id(status.selling_party),
+        ship_to_party_id=_party_id(status.ship_to_party),
+        document=raw.decode(),
+    )
+
+
+def same_content(one: str, other: str) -> bool:
+    """Say whether two documents say the same, however they are written.
+
+        >>> same_content('{"a": 1.10, "b": 2}', '{"b":2,"a":1.1}')
+        True
+
+    Key order, white space, escapes and a number's spelling do not count.
+    """
+    try:
+        left, right = _PLAIN.decode(one), _PLAIN.decode(other)
+    except (msgspec.DecodeError, ArithmeticError, ValueError):
+        return False  # Python will not read some number or escape, in a field unknown to us
+    return left == right and _equal(left, right)  # the first is quick, and takes 1 for true
+
+
+def _equal(one: object, other: object) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _party_id(party: PartyIdentification | None) -> str | None:
+    return party.party_id if party else None

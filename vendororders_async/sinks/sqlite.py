@@ -1,0 +1,172 @@
+"""The SQLite sink: one file, readable by anything, written by one thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Self, TypeVar
+
+from .. import clock
+from ..clock import format_stored, parse_instant
+from ..errors import SinkError
+from ..windows import FinishedWindow
+from . import sqlite_ledger as ledgers
+from .account_lock import AccountLock
+from .base import Arrival, Ledger, Quarantined, Written
+from .sqlite_file import errors_explained, open_database, transaction
+from .sqlite_pages import PageWriter
+from .writer_thread import WriterThread
+
+T = TypeVar("T")
+
+_QUARANTINE = """
+SELECT stream, source, digest, document, reason, first_seen_at FROM quarantine
+WHERE account = ? AND api = ?
+ORDER BY first_seen_at, digest
+"""
+
+_RELEASE = "DELETE FROM quarantine WHERE account = ? AND api = ? AND digest = ?"
+
+
+class SqliteSink:
+    """Keeps orders in an SQLite database, in the tables that the README describes.
+
+        async with SqliteSink("orders.db") as sink, sink.lock("acme-us"):
+            written = await sink.write(arrival)
+
+    Others may read the file meanwhile (it is in WAL mode); its mode is 0600. Every method
+    raises `SinkError`, in one line, when the file cannot be used. *now* stamps the rows.
+    """
+
+    def __init__(self, path: str | Path, *, now: Callable[[], datetime] = clock.now) -> None:
+        self._path = Path(path)
+        self._now = now
+        self._thread: WriterThread | None = None
+        self._connection: sqlite3.Connection | None = None  # touched in the thread alone
+
+    def __repr__(self) -> str:
+        return f"<SqliteSink {self._path}>"
+
+    async def __aenter__(self) -> Self:
+        if self._thread is not None:
+            raise SinkError(f"{self._path} is open already")
+        self._thread = WriterThread("sqlite")
+        try:
+            await self._thread.run(self._open)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await thread.close(self._close)
+
+    @asynccontextmanager
+    async def lock(self, account: str) -> AsyncIterator[None]:
+        """Keep other runs, in this process and in others, from writing for *account*."""
+        thread = self._running()
+        directory = self._path.with_name(f"{self._path.name}.locks")
+        lock = AccountLock(directory, account, str(self._path))
+        try:
+            await thread.run(lock.acquire)
+            yield
+        finally:
+            await thread.run_surely(lock.release)
+
+    async def windows(self, ledger: Ledger) -> list[FinishedWindow]:
+        """Return the windows that are finished."""
+        return await self._read(lambda connection: ledgers.finished_windows(connection, ledger))
+
+    async def last_success_at(self, account: str) -> datetime | None:
+        """Return when something was last written for *account*, whatever its source."""
+        return await self._read(lambda connection: ledgers.last_success(connection, account))
+
+    async def write(self, arrival: Arrival) -> list[Written]:
+        """Store a page in one transaction; answer for each document in turn."""
+
+        def job(connection: sqlite3.Connection) -> list[Written]:
+            stamp = self._stamp()
+            written = PageWriter(connection, arrival, stamp).write()
+            ledgers.note_success(connection, arrival.ledger, stamp)
+            return written
+
+        return await self._change(job)
+
+    async def finish(self, ledger: Ledger, finished: FinishedWindow) -> None:
+        """Record that all pages of a window are stored."""
+        await self._change(
+            lambda connection: ledgers.finish_window(
+                connection, ledger, finished, self._stamp()
+            )
+        )
+
+    async def failed(self, ledger: Ledger, reason: str) -> None:
+        """Record why a stream did not succeed; the next finished window clears it."""
+        await self._change(lambda connection: ledgers.note_failure(connection, ledger, reason))
+
+    async def quarantine(self, account: str, api: str) -> list[Quarantined]:
+        """Return what stands in the quarantine, the oldest first."""
+
+        def job(connection: sqlite3.Connection) -> list[Quarantined]:
+            return [
+                Quarantined(
+                    ledger=Ledger(account, api, stream, source),
+                    digest=digest,
+                    document=document.encode() if isinstance(document, str) else document,
+                    reason=reason,
+                    first_seen_at=parse_instant(first_seen_at),
+                )
+                for stream, source, digest, document, reason, first_seen_at in (
+                    connection.execute(_QUARANTINE, (account, api))
+                )
+            ]
+
+        return await self._read(job)
+
+    async def release(self, quarantined: Quarantined) -> None:
+        """Take out of the quarantine what could be stored after all."""
+        ledger = quarantined.ledger
+        key = (ledger.account, ledger.api, quarantined.digest)
+        await self._change(lambda connection: connection.execute(_RELEASE, key))
+
+    async def _read(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what *job* makes of the connection, in the thread."""
+
+        def guarded() -> T:
+            if self._connection is None:
+                raise SinkError(f"{self._path} is not open")
+            with errors_explained(self._path):
+                return job(self._connection)
+
+        return await self._running().run(guarded)
+
+    async def _change(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what *job* makes of the connection, in the thread and in one transaction."""
+
+        def atomic(connection: sqlite3.Connection) -> T:
+            with transaction(connection):
+                return job(connection)
+
+        return await self._read(atomic)
+
+    def _running(self) -> WriterThread:
+        if self._thread is None:
+            raise SinkError(f"{self._path} is not open")
+        return self._thread
+
+    def _open(self) -> None:
+        self._connection = open_database(self._path)
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            with errors_explained(self._path):
+                self._connection.close()
+            self._connection = None
+
+    def _stamp(self) -> str:
+        return format_stored(self._now())

@@ -1,0 +1,174 @@
+"""Opening the file: made private, recognised as ours, refused in one clear line."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
+
+from ..errors import SinkError, one_line
+
+APPLICATION_ID = 0x56504F31  # "VPO1"; as in schema.sql
+SCHEMA_VERSION = 1
+PATIENCE = 30.0  # seconds to wait while another process writes
+
+# "->" and "->>" came with 3.38, https://www.sqlite.org/json1.html; STRICT with 3.37
+_OLDEST_SQLITE = (3, 38, 0)
+
+_MEANINGS = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "it is read-only",
+    sqlite3.SQLITE_BUSY: f"it is locked: another program has been writing for {PATIENCE:.0f} s",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
+    sqlite3.SQLITE_NOTADB: "it is not an SQLite database; name another file",
+    sqlite3.SQLITE_CORRUPT: "the database is damaged; restore it, or name another file",
+    sqlite3.SQLITE_IOERR: "the disk cannot be read or written",
+}
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Return a connection to the store at *path*, which is made if it is not there.
+
+    Raises:
+        SinkError: it cannot be used, and why.
+    """
+    check_library(sqlite3.sqlite_version_info)
+    _make_private(path)
+    with errors_explained(path):
+        connection = sqlite3.connect(
+            path.absolute(),  # never ":memory:"
+            timeout=PATIENCE,
+            isolation_level=None,
+        )
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def check_library(version: tuple[int, ...]) -> None:
+    """Refuse a SQLite library that lacks what the tables and views need.
+
+    Raises:
+        SinkError: *version* is too old.
+    """
+    if version < _OLDEST_SQLITE:
+        found, oldest = (".".join(map(str, one)) for one in (version, _OLDEST_SQLITE))
+        raise SinkError(f"SQLite {found} is too old: Python needs one of {oldest} or newer")
+
+
+@contextmanager
+def errors_explained(path: Path) -> Iterator[None]:
+    """Turn what sqlite3 raises into a `SinkError` that names *path* and says what is wrong."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary one
+        meaning = _MEANINGS.get(code, one_line(str(error)))
+        raise SinkError(f"cannot use {path}: {meaning}") from error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Do all of it or nothing; other writers wait from the beginning."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite itself rolls back on a full disk
+            with suppress(sqlite3.Error):  # the first error is the one to tell
+                connection.execute("ROLLBACK")
+        raise
+
+
+def _make_private(path: Path) -> None:
+    """Create the file so that nobody else could ever read it; -wal and -shm take its mode."""
+    try:
+        # Only a file that is not there yet: to close a descriptor of an open database is
+        # to drop this process's locks on it, https://www.sqlite.org/howtocorrupt.html
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise SinkError(f"{path} is a directory; name a file in it") from None
+        if not os.access(path, os.W_OK):  # SQLite would open it and refuse the first page
+            raise SinkError(f"{path} is read-only; make it writable, or name another") from None
+    except FileNotFoundError:
+        raise SinkError(f"there is no directory {path.parent}; make it first") from None
+    except OSError as error:
+        raise SinkError(f"cannot create {path}: {error.strerror}") from error
+
+
+def _is_busy(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+# Two that make a new file at once can meet where SQLite does not wait but refuses at once,
+# lest both wait for ever: https://www.sqlite.org/c3ref/busy_handler.html
+@retry(
+    retry=retry_if_exception(_is_busy),
+    wait=wait_random(0.005, 0.05),
+    stop=stop_after_delay(PATIENCE),
+    reraise=True,
+)
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    found = _identify(connection)
+    if found.application_id != APPLICATION_ID and not found.is_blank:
+        raise SinkError(f"{path} is a database of something else; name another file")
+    if found.version > SCHEMA_VERSION:
+        raise SinkError(
+            f"{path} was made by a newer version of vendororders-async; upgrade this one"
+        )
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        raise SinkError(f"{path} cannot be used from here; put it on a local disk")
+    # A power cut may take back the last transactions, never more: the file stays sound.
+    # What is taken back is taken back in order, and windows are recorded in this very
+    # file after their pages, so that they never claim what is gone.
+    # https://www.sqlite.org/pragma.html#pragma_synchronous
+    connection.execute("PRAGMA synchronous = NORMAL")
+    if found.is_blank:
+        schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
+        connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
+
+
+class _Identity(msgspec.Struct, frozen=True):
+    """What a database file says it is."""
+
+    application_id: int
+    version: int
+    table_count: int
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nobody has used the file yet."""
+        return self == _Identity(0, 0, 0)
+
+
+def _identify(connection: sqlite3.Connection) -> _Identity:
+    with _snapshot(connection):  # another process may be making it at this moment
+        found = [
+            connection.execute(question).fetchone()[0]
+            for question in (
+                "PRAGMA application_id",
+                "PRAGMA user_version",
+                "SELECT count(*) FROM sqlite_schema",
+            )
+        ]
+    return _Identity(*found)
+
+
+@contextmanager
+def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")

@@ -1,0 +1,227 @@
+"""Writing a page into SQLite: what is there, what is newer, and only that written."""
+
+# ruff: noqa: S608 - the statements are put together from column names of ours, never from data
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from ..clock import format_stored, parse_instant
+from ..models.retail_procurement import Order, OrderStatus
+from ..pages import Document, Row
+from .base import Arrival, Outcome, Written
+from .rows import OrderRow, StatusRow, Version, digest_of, order_row, same_content, status_row
+
+_AT_ONCE = 100  # numbers looked up together: a page's
+_KEY = ("account", "api", "purchase_order_number")
+_STAMPS = ("change_seq", "first_seen_at", "updated_at")
+
+_SUPERSEDE_ORDER = """
+INSERT INTO superseded_orders
+SELECT account, api, purchase_order_number, change_seq, digest, updated_at, document
+FROM purchase_orders
+WHERE account = ? AND api = ? AND purchase_order_number = ?
+"""
+
+_NEXT_CHANGE = "UPDATE change_counter SET change_seq = change_seq + 1 RETURNING change_seq"
+
+_SET_ASIDE = """
+INSERT INTO quarantine
+    (account, api, digest, stream, source, reason, first_seen_at, document)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+"""
+
+
+class _Table(msgspec.Struct, frozen=True):
+    """Where one kind of document goes, and the statements that take it there."""
+
+    row: Callable[[Any, bytes, str, datetime], OrderRow | StatusRow]
+    held: str
+    document: str
+    upsert: str
+    supersede: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        row_type: type[OrderRow | StatusRow],
+        *,
+        row: Callable[[Any, bytes, str, datetime], OrderRow | StatusRow],
+        version: str,
+        supersede: str | None = None,
+    ) -> _Table:
+        """Write the statements for table *name*, whose columns are those of *row_type*."""
+        columns = ("account", "api", *row_type.__struct_fields__, *_STAMPS)
+        changing = [one for one in columns if one not in {*_KEY, "first_seen_at"}]
+        return cls(
+            row=row,
+            # Each number is bound by itself: json_each(?) would end one at a NUL.
+            held=f"SELECT purchase_order_number, {version} FROM {name} "
+            f"WHERE account = ? AND api = ? "
+            f"AND purchase_order_number IN ({_marks(_AT_ONCE)})",
+            document=f"SELECT document FROM {name} "
+            f"WHERE account = ? AND api = ? AND purchase_order_number = ?",
+            upsert=f"INSERT INTO {name} ({', '.join(columns)}) "
+            f"VALUES ({_marks(len(columns))}) ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET "
+            + ", ".join(f"{one} = excluded.{one}" for one in changing),
+            supersede=supersede,
+        )
+
+
+class _Held(msgspec.Struct, frozen=True, gc=False):
+    """The version in the store, with its times as they are stored."""
+
+    digest: str
+    asked_at: str
+    own_date_at: str | None
+    has_details: int
+
+    def version(self) -> Version:
+        """Return it as it compares."""
+        own_date_at = parse_instant(self.own_date_at) if self.own_date_at else None
+        asked_at = parse_instant(self.asked_at)
+        return Version(self.digest, asked_at, own_date_at, bool(self.has_details))
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+_TABLES: dict[type[Row], _Table] = {
+    Order: _Table.of(
+        "purchase_orders",
+        OrderRow,
+        row=order_row,
+        version="digest, asked_at, own_date_at, has_details",
+        supersede=_SUPERSEDE_ORDER,
+    ),
+    OrderStatus: _Table.of(
+        "purchase_order_statuses",
+        StatusRow,
+        row=status_row,
+        version="digest, asked_at, last_updated_date, 1",
+    ),
+}
+
+
+class _Group(msgspec.Struct, frozen=True):
+    """Documents of one kind and of different orders: number by number, where they stand."""
+
+    kind: type[Row]
+    places: dict[str, int]
+
+
+class PageWriter:
+    """Writes one page, inside a transaction of its caller's.
+
+    written = PageWriter(connection, arrival, stamp).write()
+    """
+
+    def __init__(self, connection: sqlite3.Connection, arrival: Arrival, stamp: str) -> None:
+        self._connection = connection
+        self._arrival = arrival
+        self._owner = (arrival.ledger.account, arrival.ledger.api)
+        self._stamp = stamp
+        self._change_seq: int | None = None
+
+    def write(self) -> list[Written]:
+        """Store what is new or newer, and answer for each document in turn."""
+        documents = self._arrival.documents
+        written: dict[int, Written] = {}
+        for group in _groups(documents):
+            answers = self._write_group(_TABLES[group.kind], group.places)
+            written.update(zip(group.places.values(), answers, strict=True))
+        for place, document in enumerate(documents):
+            if document.content is None:
+                written[place] = self._set_aside(document)
+        return [written[place] for place in range(len(documents))]
+
+    def _write_group(self, table: _Table, places: dict[str, int]) -> list[Written]:
+        held = self._held(table, list(places))
+        written: list[Written] = []
+        rows: list[tuple[object, ...]] = []
+        superseded: list[tuple[str, ...]] = []
+        for number, place in places.items():
+            document = self._arrival.documents[place]
+            digest = digest_of(document.raw)
+            before = held.get(number)
+            if before is not None and before.digest == digest:
+                written.append(Written(number, Outcome.UNCHANGED))
+                continue
+            row = table.row(document.content, document.raw, digest, self._arrival.asked_at)
+            if before is None:
+                written.append(Written(number, Outcome.NEW))
+            elif self._replaces(table, row, before):
+                written.append(Written(number, Outcome.CHANGED, before.digest))
+                superseded.append((*self._owner, number))
+            else:
+                written.append(Written(number, Outcome.UNCHANGED))
+                continue
+            rows.append(self._values(row))
+        if superseded and table.supersede is not None:
+            self._connection.executemany(table.supersede, superseded)
+        if rows:
+            self._connection.executemany(table.upsert, rows)
+        return written
+
+    def _held(self, table: _Table, numbers: list[str]) -> dict[str, _Held]:
+        """Return what is there of *numbers*, which are at most `_AT_ONCE`."""
+        padded = numbers + numbers[-1:] * (_AT_ONCE - len(numbers))
+        found = self._connection.execute(table.held, (*self._owner, *padded))
+        return {number: _Held(*version) for number, *version in found}
+
+    def _replaces(self, table: _Table, row: OrderRow | StatusRow, held: _Held) -> bool:
+        if not row.version.is_newer_than(held.version()):
+            return False
+        key = (*self._owner, row.purchase_order_number)
+        (document,) = self._connection.execute(table.document, key).fetchone()
+        return not same_content(row.document, document)
+
+    def _values(self, row: OrderRow | StatusRow) -> tuple[object, ...]:
+        if self._change_seq is None:
+            (self._change_seq,) = self._connection.execute(_NEXT_CHANGE).fetchone()
+        fields = [
+            format_stored(value) if isinstance(value, datetime) else value
+            for value in msgspec.structs.astuple(row)
+        ]
+        return (*self._owner, *fields, self._change_seq, self._stamp, self._stamp)
+
+    def _set_aside(self, document: Document[Row]) -> Written:
+        ledger = self._arrival.ledger
+        try:
+            kept: str | bytes = document.raw.decode()
+        except UnicodeDecodeError:
+            kept = document.raw
+        digest, reason = digest_of(document.raw), document.reason or ""
+        added = self._connection.execute(
+            _SET_ASIDE,
+            (*self._owner, digest, ledger.stream, ledger.source, reason, self._stamp, kept),
+        ).rowcount
+        return Written(None, Outcome.QUARANTINED if added else Outcome.STANDING)
+
+
+def _groups(documents: Sequence[Document[Row]]) -> list[_Group]:
+    """Cut *documents* so that an order that comes twice on a page meets its first version."""
+    groups: list[_Group] = []
+    for place, document in enumerate(documents):
+        if document.content is None:
+            continue
+        kind, number = type(document.content), document.content.purchase_order_number
+        last = groups[-1] if groups else None
+        if (
+            last is None
+            or last.kind is not kind
+            or number in last.places
+            or len(last.places) == _AT_ONCE
+        ):
+            last = _Group(kind, {})
+            groups.append(last)
+        last.places[number] = place
+    return groups
