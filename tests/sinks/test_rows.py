@@ -1,0 +1,196 @@
+"""Rows: columns from documents, and which version is newer."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sample_files import sample
+
+from vendororders_async.models.retail_procurement import Order, OrderStatus
+from vendororders_async.pages import decode_document, decode_page
+from vendororders_async.sinks.rows import (
+    OrderRow,
+    Version,
+    digest_of,
+    order_row,
+    same_content,
+    status_row,
+)
+
+ASKED = datetime(2026, 11, 21, 12, tzinfo=UTC)
+VERSIONS = st.builds(
+    Version,
+    digest=st.sampled_from(["0a", "1b"]),
+    asked_at=st.sampled_from([ASKED, ASKED + timedelta(hours=1)]),
+    own_date_at=st.sampled_from([None, ASKED - timedelta(days=2), ASKED - timedelta(days=1)]),
+    has_details=st.booleans(),
+)
+
+
+def row_of(**details: object) -> OrderRow:
+    """Return the row of an order with these details, or with none."""
+    document = {"purchaseOrderNumber": "A", "purchaseOrderState": "New"}
+    raw = json.dumps({**document, "orderDetails": details} if details else document).encode()
+    decoded = decode_document(raw, Order)
+    assert decoded.content is not None, decoded.reason
+
+    return order_row(decoded.content, raw, digest_of(raw), ASKED)
+
+
+def test_a_row_has_what_the_order_says() -> None:
+    """Every column comes from its place in the order, and the document is kept whole."""
+    document = decode_page(sample("getPurchaseOrders", "200.json"), Order).documents[0]
+    assert document.content is not None
+    details = document.content.order_details
+    assert details is not None
+
+    row = order_row(document.content, document.raw, digest_of(document.raw), ASKED)
+
+    assert row.document.encode() == document.raw
+    assert row.purchase_order_number == document.content.purchase_order_number
+    assert row.purchase_order_date == details.purchase_order_date
+    assert row.payment_method == details.payment_method
+    assert details.ship_to_party is not None
+    assert row.ship_to_party_id == details.ship_to_party.party_id
+    assert row.has_details
+
+
+def test_a_status_row_has_what_the_status_says() -> None:
+    """Every column of a status comes from its place, and its date decides."""
+    page = decode_page(sample("getPurchaseOrdersStatus", "200.json"), OrderStatus)
+    document = page.documents[0]
+    assert document.content is not None
+
+    row = status_row(document.content, document.raw, digest_of(document.raw), ASKED)
+
+    assert row.purchase_order_status == document.content.purchase_order_status
+    assert row.version == Version(
+        digest_of(document.raw), ASKED, document.content.last_updated_date
+    )
+
+
+def test_a_window_becomes_two_instants() -> None:
+    """Both ends of a ship window are columns."""
+    row = row_of(shipWindow="2026-03-01T13:00:00Z--2026-03-11T15:30:00+01:00")
+
+    assert row.ship_window_start == datetime(2026, 3, 1, 13, tzinfo=UTC)
+    assert row.ship_window_end == datetime(2026, 3, 11, 14, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2026-03-01", "--", "a--b"])
+def test_a_window_that_cannot_be_read_is_null(text: str) -> None:
+    """An odd window costs two columns, not the order."""
+    row = row_of(shipWindow=text, deliveryWindow=text)
+
+    assert row.ship_window_start is None
+    assert row.delivery_window_end is None
+
+
+def test_an_orders_own_date_is_its_latest() -> None:
+    """Placed, changed and state changed all count."""
+    row = row_of(
+        purchaseOrderDate="2026-03-01T00:00:00Z",
+        purchaseOrderChangedDate="2026-03-03T00:00:00+09:00",
+        purchaseOrderStateChangedDate="2026-03-02T10:00:00",
+    )
+
+    assert row.own_date_at == datetime(2026, 3, 2, 15, tzinfo=UTC)
+
+
+def test_an_order_without_details_is_known_as_such() -> None:
+    """A number and a state make a row that says it has no details."""
+    row = row_of()
+
+    assert not row.has_details
+    assert row.own_date_at is None
+    assert row.purchase_order_state == "New"
+
+
+def test_details_weigh_most_then_dates_then_the_asking() -> None:
+    """Each of the four criteria decides only where those before it are equal."""
+    later = ASKED + timedelta(hours=1)
+    day = ASKED - timedelta(days=1)
+    ascending = [
+        Version("f", later, later, has_details=False),
+        Version("f", later, None),
+        Version("f", later, day),
+        Version("f", ASKED, ASKED),
+        Version("0", later, ASKED),
+        Version("1", later, ASKED),
+    ]
+
+    assert all(
+        newer.is_newer_than(older)
+        for position, older in enumerate(ascending)
+        for newer in ascending[position + 1 :]
+    )
+
+
+@given(st.lists(VERSIONS, min_size=1, max_size=4))
+def test_the_winner_does_not_depend_on_the_order_of_arrival(versions: list[Version]) -> None:
+    """However versions arrive, the same one stays."""
+    winners = set()
+    for arriving in permutations(versions):
+        held = arriving[0]
+        for version in arriving[1:]:
+            held = version if version.is_newer_than(held) else held
+        winners.add(
+            (held.has_details, held.own_date_at is not None, held.asked_at, held.digest)
+        )
+
+    assert len(winners) == 1
+
+
+@given(VERSIONS, VERSIONS)
+def test_of_two_versions_at_most_one_is_newer(one: Version, other: Version) -> None:
+    """Equal versions do not replace one another, and of different ones exactly one does."""
+    newer = [one.is_newer_than(other), other.is_newer_than(one)]
+
+    assert sorted(newer) == [False, one != other]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('{"a": 1, "b": [1, {"c": null}]}', '{"b":[1,{"c":null}],"a":1}'),
+        ('{"a": 1.10}', '{"a": 1.1}'),
+        ('{"a": 1}', '{"a": 1.0}'),
+        ('{"a": "\\u00e9"}', '{"a": "é"}'),
+        (" {} ", "{}"),
+    ],
+    ids=["key order", "trailing zero", "whole number", "escape", "white space"],
+)
+def test_the_same_content_may_be_written_differently(one: str, other: str) -> None:
+    """What JSON does not distinguish is no change."""
+    assert same_content(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('{"a": 1}', '{"a": 2}'),
+        ('{"a": 1}', '{"a": "1"}'),
+        ('{"a": true}', '{"a": 1}'),
+        ('[{"a": [false]}]', '[{"a": [0]}]'),
+        ('{"a": null}', "{}"),
+        ('{"a": [1, 2]}', '{"a": [2, 1]}'),
+        ('{"a": 0.1}', '{"a": 0.1000000000000000055511151231257827}'),
+        ('{"a": 9007199254740993}', '{"a": 9007199254740992}'),
+    ],
+    ids=["value", "type", "boolean", "deep", "null", "list", "fraction", "long"],
+)
+def test_different_content_is_not_the_same(one: str, other: str) -> None:
+    """Every difference that JSON makes is a change."""
+    assert not same_content(one, other)
+
+
+@pytest.mark.parametrize("odd", ['"\\ud800"', "1e99999999999999999999", "1" * 5000])
+def test_content_that_python_cannot_read_is_not_the_same(odd: str) -> None:
+    """A field that only Amazon understands never stops a page."""
+    assert same_content(f'{{"x": {odd}}}', f'{{ "x": {odd}}}') in {True, False}
+    assert not same_content(f'{{"x": {odd}}}', '{"x": 1}')

@@ -1,0 +1,88 @@
+"""A sink that keeps everything in memory, and can fail where a test wants it to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Self
+
+from vendororders_async.errors import SinkError
+from vendororders_async.sinks.base import Arrival, Ledger, Outcome, Quarantined, Written
+from vendororders_async.windows import FinishedWindow
+
+
+class MemorySink:
+    """Implements `Sink` with dictionaries; *before* is called with each method's name."""
+
+    def __init__(self, before: Callable[[str], None] = lambda _name: None) -> None:
+        self.orders: dict[tuple[str, str, str], bytes] = {}  # account, stream's rows, number
+        self.finished: dict[Ledger, list[FinishedWindow]] = {}
+        self.held: dict[tuple[str, bytes], Quarantined] = {}
+        self.errors: list[tuple[Ledger, str]] = []
+        self.touched_at: dict[str, datetime] = {}
+        self._locked: set[str] = set()
+        self._before = before
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        pass
+
+    @asynccontextmanager
+    async def lock(self, account: str) -> AsyncIterator[None]:
+        if account in self._locked:
+            raise SinkError(f"account {account} is being written by another run")
+        self._locked.add(account)
+        try:
+            yield
+        finally:
+            self._locked.remove(account)
+
+    async def windows(self, ledger: Ledger) -> list[FinishedWindow]:
+        self._before("windows")
+        return list(self.finished.get(ledger, ()))
+
+    async def last_success_at(self, account: str) -> datetime | None:
+        return self.touched_at.get(account)
+
+    async def write(self, arrival: Arrival) -> list[Written]:
+        self._before("write")
+        account = arrival.ledger.account
+        kind = "status" if arrival.ledger.stream == "statuses" else "order"
+        written = []
+        for one in arrival.documents:
+            if one.content is None:
+                outcome = (
+                    Outcome.STANDING if (account, one.raw) in self.held else Outcome.QUARANTINED
+                )
+                self.held[account, one.raw] = Quarantined(
+                    arrival.ledger, "", one.raw, one.reason or "", arrival.asked_at
+                )
+                written.append(Written(None, outcome))
+                continue
+            key = (account, kind, one.content.purchase_order_number)
+            known = self.orders.get(key)
+            self.orders[key] = one.raw
+            outcome = Outcome.NEW if known is None else Outcome.CHANGED
+            written.append(Written(key[2], Outcome.UNCHANGED if known == one.raw else outcome))
+        self.touched_at[account] = arrival.asked_at
+        return written
+
+    async def finish(self, ledger: Ledger, finished: FinishedWindow) -> None:
+        self._before("finish")
+        self.finished.setdefault(ledger, []).append(finished)
+
+    async def failed(self, ledger: Ledger, reason: str) -> None:
+        self.errors.append((ledger, reason))
+
+    async def quarantine(self, account: str, api: str) -> list[Quarantined]:
+        return [
+            one
+            for (owner, _), one in self.held.items()
+            if owner == account and one.ledger.api == api
+        ]
+
+    async def release(self, quarantined: Quarantined) -> None:
+        del self.held[quarantined.ledger.account, quarantined.document]
