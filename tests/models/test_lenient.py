@@ -1,0 +1,473 @@
+"""Lenience: what Amazon really sends is read, and nothing is guessed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from sample_files import sample
+
+from vendororders_async.models.common import (
+    Address,
+    DateTimeInterval,
+    ItemQuantity,
+    Money,
+    PartyIdentification,
+)
+from vendororders_async.models.lenient import (
+    DEEPEST,
+    LenientDecoder,
+    Undecodable,
+    decoder_of,
+    too_deep,
+)
+from vendororders_async.models.retail_procurement import (
+    Order,
+    OrderDetails,
+    OrderItem,
+    OrderStatus,
+)
+from vendororders_async.pages import decode_document, decode_page
+
+GOOD: Any = json.loads(sample("getPurchaseOrders", "200.json"))["payload"]["orders"][0]
+GOOD_STATUS: Any = json.loads(sample("getPurchaseOrdersStatus", "200.json"))["payload"][
+    "ordersStatus"
+][0]
+
+
+def details(**values: object) -> OrderDetails:
+    """Decode an order whose details are *values*."""
+    body = {"purchaseOrderNumber": "5ABC1233", "orderDetails": values}
+    order = decoder_of(Order).decode(json.dumps(body).encode())
+
+    assert order.order_details is not None
+    return order.order_details
+
+
+def amount(written: bytes) -> Decimal | None:
+    """Decode an amount of money as it is written on the wire."""
+    return decoder_of(Money).decode(b'{"amount": %s}' % written).amount
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "1.10",
+        "0",
+        "-3",
+        "346.27",
+        "12345678901234567890.123456789",
+        "0.1000000000000000055511151231257827",
+        "1E+2",
+        "1e-7",
+        "99999999999999999999999999",
+    ],
+)
+@pytest.mark.parametrize("quote", ["", '"'], ids=["number", "text"])
+def test_amounts_are_exact(written: str, quote: str) -> None:
+    """Neither a float nor a rounding comes between the wire and the Decimal."""
+    read = amount(f"{quote}{written}{quote}".encode())
+
+    assert str(read) == str(Decimal(written))
+
+
+@given(
+    st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12)
+)
+def test_every_decimal_survives_as_text_and_as_a_number(value: Decimal) -> None:
+    """Trailing zeros included, whichever way Amazon writes it."""
+    text = format(value, "f")
+
+    assert str(amount(f'"{text}"'.encode())) == str(Decimal(text))
+    assert str(amount(text.encode())) == str(Decimal(text))
+
+
+def test_an_amount_is_exact_on_the_patient_way_too() -> None:
+    """A neighbour that needs mending does not turn 1.10 into 1.1."""
+    line = decoder_of(OrderItem).decode(
+        b'{"netCost": {"amount": 1.10}, "orderedQuantity": {"amount": "5"}}'
+    )
+
+    assert line.net_cost is not None
+    assert line.ordered_quantity is not None
+    assert str(line.net_cost.amount) == "1.10"
+    assert line.ordered_quantity.amount == 5
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b'"NaN"',
+        b'"sNaN"',
+        b'"Infinity"',
+        b'"-inf"',
+        b"NaN",
+        b"Infinity",
+        b"true",
+        b'"ten"',
+        b"[]",
+    ],
+)
+def test_what_is_no_amount_is_refused(written: bytes) -> None:
+    """A sum over such a value would be nonsense, so the order is set aside."""
+    with pytest.raises(Undecodable):
+        amount(written)
+
+
+@pytest.mark.parametrize("written", [b"1e999999999999999999999", b'"1e999999999999999999999"'])
+def test_a_number_beyond_all_decimals_is_refused_like_any_other(written: bytes) -> None:
+    """Decimal itself gives up on such an exponent; that must not end a run."""
+    with pytest.raises(Undecodable):
+        amount(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("5", 5),
+        ('"5"', 5),
+        ('"-3"', -3),
+        ("5.0", 5),
+        ('" 7 "', 7),
+        ('""', None),
+        ("null", None),
+        ('"0"', 0),
+    ],
+)
+def test_counts_are_read_from_text_too(written: str, read: int | None) -> None:
+    """The guide shows ``"unitSize":"5"``."""
+    quantity = decoder_of(ItemQuantity).decode(f'{{"amount": {written}}}'.encode())
+
+    assert quantity.amount == read
+
+
+@pytest.mark.parametrize(
+    "written", ["5.5", '"5.5"', '"five"', "true", "[]", '"NaN"', '"Infinity"', "1e30"]
+)
+def test_what_is_no_count_is_refused(written: str) -> None:
+    """A count is never rounded."""
+    with pytest.raises(Undecodable):
+        decoder_of(ItemQuantity).decode(f'{{"amount": {written}}}'.encode())
+
+
+@pytest.mark.parametrize(
+    "written", ["9223372036854775808", '"9999999999999999999"', "1" + "0" * 40]
+)
+def test_a_count_that_no_database_holds_is_refused(written: str) -> None:
+    """A sink keeps 64 bits; an order beyond them is set aside, not the whole run."""
+    with pytest.raises(Undecodable):
+        decoder_of(ItemQuantity).decode(f'{{"amount": {written}}}'.encode())
+
+
+@pytest.mark.parametrize(
+    ("written", "meaning"),
+    [
+        ("2019-08-20T14:00:00", datetime(2019, 8, 20, 14, tzinfo=UTC)),
+        ("2019-08-20", datetime(2019, 8, 20, tzinfo=UTC)),
+        ("2019-08-20T14:00:00-08:00", datetime(2019, 8, 20, 22, tzinfo=UTC)),
+        ("2019-08-20T14:00:00.308Z", datetime(2019, 8, 20, 14, 0, 0, 308_000, tzinfo=UTC)),
+        (" 2019-08-20T14:00:00Z ", datetime(2019, 8, 20, 14, tzinfo=UTC)),
+    ],
+)
+def test_instants_are_read_in_every_spelling(written: str, meaning: datetime) -> None:
+    """No zone is UTC, a date alone is midnight, offsets and fractions count."""
+    read = details(purchaseOrderDate=written).purchase_order_date
+
+    assert read is not None
+    assert read == meaning
+    assert read.tzinfo is not None
+
+
+@pytest.mark.parametrize("written", ["2019-09-2100:00:00", "yesterday", 1566309600, True, []])
+def test_what_is_no_instant_is_refused(written: object) -> None:
+    """A broken date sets the order aside instead of becoming some other date."""
+    with pytest.raises(Undecodable):
+        details(purchaseOrderDate=written)
+
+
+def test_an_empty_instant_is_absent() -> None:
+    """An empty text says nothing."""
+    assert details(purchaseOrderDate="").purchase_order_date is None
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        (
+            "2007-03-01T13:00:00Z--2007-03-11T15:30:00Z",
+            datetime(2007, 3, 1, 13, tzinfo=UTC),
+            datetime(2007, 3, 11, 15, 30, tzinfo=UTC),
+        ),
+        (
+            "2007-03-01--2007-03-01",
+            datetime(2007, 3, 1, tzinfo=UTC),
+            datetime(2007, 3, 1, tzinfo=UTC),
+        ),
+        (
+            "2007-03-01T13:00:00-08:00--2007-03-11T15:30:00",
+            datetime(2007, 3, 1, 21, tzinfo=UTC),
+            datetime(2007, 3, 11, 15, 30, tzinfo=UTC),
+        ),
+        ("soon--2007-03-01", None, datetime(2007, 3, 1, tzinfo=UTC)),
+        ("2007-03-01", None, None),
+        ("a--b--c", None, None),
+        ("", None, None),
+    ],
+)
+def test_an_interval_is_two_instants_and_its_text(
+    text: str, start: datetime | None, end: datetime | None
+) -> None:
+    """The text stays as it came, and what cannot be read in it is None."""
+    interval = details(shipWindow=text).ship_window
+
+    assert interval == text
+    assert isinstance(interval, DateTimeInterval)
+    assert interval.start == start
+    assert interval.end == end
+
+
+def test_an_unknown_value_is_kept() -> None:
+    """What Amazon adds to an enumeration tomorrow is not lost today."""
+    order = decoder_of(Order).decode(
+        b'{"purchaseOrderNumber": "A", "purchaseOrderState": "Paused", '
+        b'"orderDetails": {"purchaseOrderType": "Subscription"}}'
+    )
+
+    assert order.purchase_order_state == "Paused"
+    assert order.order_details is not None
+    assert order.order_details.purchase_order_type == "Subscription"
+
+
+def test_unknown_fields_are_ignored() -> None:
+    """What Amazon adds to a schema tomorrow does not break us today."""
+    order = decoder_of(Order).decode(b'{"purchaseOrderNumber": "A", "news": {"deep": [1, {}]}}')
+
+    assert order == Order(purchase_order_number="A")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"{}",
+        b'{"purchaseOrderNumber": null}',
+        b'{"purchaseOrderNumber": ""}',
+        b"[]",
+        b"null",
+        b'"A"',
+        b"1",
+        b"",
+    ],
+)
+def test_an_order_without_a_number_is_no_order(written: bytes) -> None:
+    """What identifies a thing must say something."""
+    with pytest.raises(Undecodable):
+        decoder_of(Order).decode(written)
+
+
+def test_missing_required_fields_are_tolerated() -> None:
+    """The sandbox itself omits the state and the date of its change."""
+    assert details() == OrderDetails()
+    assert decoder_of(OrderItem).decode(b"{}") == OrderItem()
+
+
+@pytest.mark.parametrize("written", [b"null", b"[]"])
+def test_a_null_list_is_an_empty_one(written: bytes) -> None:
+    """Null stands for nothing, also where a list belongs."""
+    read = decoder_of(OrderDetails).decode(b'{"items": %s, "dealCode": null}' % written)
+
+    assert read == OrderDetails(items=[])
+
+
+def test_numbers_are_read_where_texts_belong() -> None:
+    """A product identifier was seen as a bare number."""
+    line = decoder_of(OrderItem).decode(
+        b'{"vendorProductIdentifier": 8806098286500, "itemSequenceNumber": 1,'
+        b' "isBackOrderAllowed": "TRUE"}'
+    )
+
+    assert line.vendor_product_identifier == "8806098286500"
+    assert line.item_sequence_number == "1"
+    assert line.is_back_order_allowed is True
+
+
+def test_a_number_with_zeros_keeps_them_as_text() -> None:
+    """1.50 in a text's place is not 1.5."""
+    read = decoder_of(PartyIdentification).decode(b'{"partyId": 1.50}')
+
+    assert read.party_id == "1.50"
+
+
+@pytest.mark.parametrize("written", [b'"maybe"', b"1", b"[]"])
+def test_what_is_no_boolean_is_refused(written: bytes) -> None:
+    """Only true and false are, written either way."""
+    with pytest.raises(Undecodable):
+        decoder_of(OrderItem).decode(b'{"isBackOrderAllowed": %s}' % written)
+
+
+def test_a_reason_says_where_and_not_what() -> None:
+    """Reasons go to logs, and the data they are about must not."""
+    with pytest.raises(Undecodable) as caught:
+        decoder_of(OrderItem).decode(b'{"orderedQuantity": {"amount": "Koalastr. 1"}}')
+
+    assert "$.orderedQuantity.amount" in str(caught.value)
+    assert "Koala" not in str(caught.value)
+
+
+def test_unicode_arrives_unharmed() -> None:
+    """Names are in all alphabets, escaped or not."""
+    written = '{"name": "Łódź \\u00e9\\ud83d\\ude00 日本"}'
+
+    assert decoder_of(Address).decode(written.encode()).name == "Łódź é😀 日本"
+
+
+@pytest.mark.parametrize(
+    ("raw", "deep"),
+    [
+        (b"[" * DEEPEST + b"]" * DEEPEST, False),
+        (b"[" * (DEEPEST + 1) + b"]" * (DEEPEST + 1), True),
+        (b'"' + b"[" * 500 + b'"', False),
+        (b'"\\"' + b"[" * 500 + b'"', False),
+        (b'{"a":[]}' * 500, False),
+        (b"[" * 200_000, True),
+    ],
+)
+def test_depth_is_counted_outside_of_texts(raw: bytes, deep: bool) -> None:
+    """Brackets inside texts, and neighbours, are no depth."""
+    assert too_deep(raw) is deep
+
+
+def test_a_bottomless_order_is_set_aside() -> None:
+    """Nesting that would exhaust the stack costs its own order only."""
+    bottomless = b'{"purchaseOrderNumber": "A", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    page = decode_page(
+        b'{"payload": {"orders": [%s, {"purchaseOrderNumber": "B"}]}}' % bottomless, Order
+    )
+
+    assert page.documents[0].content is None
+    assert page.documents[0].reason == "nested too deeply"
+    assert page.documents[1].content == Order(purchase_order_number="B")
+
+
+def test_each_type_has_one_decoder() -> None:
+    """Making one reads the whole schema, so it is kept."""
+    assert decoder_of(Order) is decoder_of(Order)
+    assert isinstance(decoder_of(Order), LenientDecoder)
+
+
+# --- mutations of a good order --------------------------------------------------------------
+
+JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(
+        [
+            "",
+            "NaN",
+            "Infinity",
+            "1_0",
+            "-",
+            "1e999999999999999999",
+            "true",
+            "--",
+            "2019-09-2100:00:00",
+        ]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every value in *tree*."""
+    if path:
+        yield path
+    items: Any = tree.items() if isinstance(tree, dict) else ()
+    if isinstance(tree, list):
+        items = enumerate(tree)
+    for key, value in items:
+        yield from places(value, (*path, key))
+
+
+def mutated(tree: Any, path: tuple[Any, ...], value: object) -> Any:
+    """Return a copy of *tree* with *value* at *path*."""
+    copy = json.loads(json.dumps(tree))
+    inside = copy
+    for key in path[:-1]:
+        inside = inside[key]
+    inside[path[-1]] = value
+    return copy
+
+
+@given(st.sampled_from(list(places(GOOD))), JSON_VALUES)
+def test_a_mutated_order_is_content_or_a_reason(path: tuple[Any, ...], value: object) -> None:
+    """Whatever stands in a field's place, decoding never raises."""
+    raw = json.dumps(mutated(GOOD, path, value)).encode()
+    document = decode_document(raw, Order)
+
+    assert (document.content is None) != (document.reason is None)
+    assert document.raw == raw
+
+
+@given(st.sampled_from(list(places(GOOD_STATUS))), JSON_VALUES)
+def test_a_mutated_status_is_content_or_a_reason(path: tuple[Any, ...], value: object) -> None:
+    """The same for the other stream."""
+    document = decode_document(
+        json.dumps(mutated(GOOD_STATUS, path, value)).encode(), OrderStatus
+    )
+
+    assert (document.content is None) != (document.reason is None)
+
+
+@given(st.sampled_from(list(places(GOOD))), JSON_VALUES)
+def test_a_bad_order_never_costs_its_neighbours(path: tuple[Any, ...], value: object) -> None:
+    """A page keeps all its rows, in order, whatever one of them holds."""
+    bad = json.dumps(mutated(GOOD, path, value))
+    page = decode_page(
+        b'{"payload": {"orders": [{"purchaseOrderNumber": "A"}, %s,'
+        b' {"purchaseOrderNumber": "B"}], "pagination": {"nextToken": "t"}}}' % bad.encode(),
+        Order,
+    )
+
+    assert len(page.documents) == 3
+    assert page.documents[0].content == Order(purchase_order_number="A")
+    assert json.loads(page.documents[1].raw.decode()) is not None
+    assert page.documents[2].content == Order(purchase_order_number="B")
+    assert page.next_token == "t"
+
+
+@given(st.binary(max_size=200))
+@example(b'{"purchaseOrderNumber": "\xff"}')
+@example(b'{"purchaseOrderNumber": "A", "x": "\xff"}')
+@example(b'{"purchaseOrderNumber": "\\ud800"}')
+@example(
+    b'{"purchaseOrderNumber": "A", "orderDetails":'
+    b' {"items": [{"netCost": {"amount": 1e9999999999999999999}}]}}'
+)
+def test_any_bytes_are_content_or_a_reason(raw: bytes) -> None:
+    """Not even bytes that are no JSON at all raise."""
+    document = decode_document(raw, Order)
+
+    assert (document.content is None) != (document.reason is None)
+    assert document.raw == raw
+
+
+@given(st.data())
+def test_flipped_bytes_are_content_or_a_reason(data: st.DataObject) -> None:
+    """Bytes broken on their way are no crash either."""
+    raw = bytearray(json.dumps(GOOD).encode())
+    for _ in range(data.draw(st.integers(1, 3))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    document = decode_document(bytes(raw), Order)
+
+    assert (document.content is None) != (document.reason is None)

@@ -1,0 +1,208 @@
+"""What is asked next, and what a failure means."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vendororders_async.errors import (
+    BadRequest,
+    Error,
+    PaginationError,
+    RequestError,
+    ServerError,
+)
+from vendororders_async.planner import (
+    PageRequest,
+    Planner,
+    Span,
+    Verdict,
+    in_flight,
+    missing,
+)
+from vendororders_async.usage import UsagePlan
+from vendororders_async.windows import FinishedWindow, Window, WindowSet
+
+NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+SPURIOUS = BadRequest("Invalid Input", status=400, errors=(Error(code="InvalidInput"),))
+
+
+def days_ago(after: float, before: float) -> Window:
+    """Return the window between two ages."""
+    return Window(NOW - after * DAY, NOW - before * DAY)
+
+
+def spans(*windows: Window, stream: str = "created") -> list[Span]:
+    """Return the spans of one stream."""
+    return [Span(stream, window) for window in windows]
+
+
+def test_windows_are_asked_oldest_first_and_never_more_than_there_is_room_for() -> None:
+    """The oldest windows come first, up to the capacity."""
+    planner = Planner(spans(days_ago(10, 5), days_ago(20, 15), days_ago(15, 10)))
+
+    first = planner.next(2)
+    second = planner.next(2)
+
+    assert [request.span.window for request in first] == [days_ago(20, 15), days_ago(15, 10)]
+    assert [request.span.window for request in second] == [days_ago(10, 5)]
+    assert planner.next(5) == []
+
+
+def test_a_page_is_followed_before_another_window_is_begun() -> None:
+    """A window that has begun comes before one that has not."""
+    planner = Planner(spans(days_ago(20, 15), days_ago(10, 5)))
+    [request] = planner.next(1)
+
+    finished = planner.received(request, "token", asked_at=NOW)
+
+    assert finished is None
+    assert planner.next(1) == [PageRequest(request.span, "token")]
+
+
+def test_a_window_is_finished_by_the_page_without_a_token_and_knows_when_it_began() -> None:
+    """The first page's time is the window's, since what came later may be missing."""
+    planner = Planner(spans(days_ago(20, 15)))
+    [first] = planner.next(1)
+    planner.received(first, "token", asked_at=NOW)
+    [second] = planner.next(1)
+
+    finished = planner.received(second, None, asked_at=NOW + timedelta(minutes=5))
+
+    assert finished == FinishedWindow(days_ago(20, 15), NOW)
+
+
+def test_a_repeated_next_token_is_an_error() -> None:
+    """Following the same token twice would never end."""
+    planner = Planner(spans(days_ago(20, 15)))
+    [request] = planner.next(1)
+    for token in ("one", "two"):
+        planner.received(request, token, asked_at=NOW)
+        [request] = planner.next(1)
+
+    with pytest.raises(PaginationError):
+        planner.received(request, "one", asked_at=NOW)
+
+
+def test_a_refused_next_token_starts_the_window_once_more() -> None:
+    """An expired token looks like a wrong one; a second time it is given up."""
+    planner = Planner(spans(days_ago(20, 15)))
+    verdicts = []
+    for _ in range(2):
+        [first] = planner.next(1)
+        planner.received(first, "token", asked_at=NOW)
+        [second] = planner.next(1)
+        verdicts.append(planner.failed(second, SPURIOUS, now=NOW).verdict)
+
+    assert verdicts == [Verdict.RESTARTED, Verdict.GIVEN_UP]
+    assert planner.next(1) == []
+
+
+def test_a_restarted_window_may_see_its_tokens_again() -> None:
+    """What was seen before the restart does not count as a repetition."""
+    planner = Planner(spans(days_ago(20, 15)))
+    [first] = planner.next(1)
+    planner.received(first, "token", asked_at=NOW)
+    [second] = planner.next(1)
+    planner.failed(second, SPURIOUS, now=NOW)
+    [again] = planner.next(1)
+
+    planner.received(again, "token", asked_at=NOW)
+
+    assert planner.next(1) == [PageRequest(first.span, "token")]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServerError("x", status=500),
+        PaginationError("x"),
+        BadRequest("x", errors=(Error(code="X"),)),
+    ],
+    ids=["500", "pagination", "another 400"],
+)
+def test_a_failed_window_within_history_is_given_up(error: RequestError) -> None:
+    """Whatever else fails for good costs its window, and says which."""
+    planner = Planner(spans(days_ago(20, 15)))
+    [request] = planner.next(1)
+
+    failure = planner.failed(request, error, now=NOW)
+
+    assert failure.verdict is Verdict.GIVEN_UP
+    assert failure.window == days_ago(20, 15)
+
+
+def test_a_refused_window_beyond_history_is_no_failure() -> None:
+    """Amazon does not serve what is older than six months."""
+    planner = Planner(spans(days_ago(300, 294)))
+    [request] = planner.next(1)
+
+    failure = planner.failed(request, SPURIOUS, now=NOW)
+
+    assert failure.verdict is Verdict.BEYOND_HISTORY
+    assert failure.window == days_ago(300, 294)
+    assert planner.next(1) == []
+
+
+def test_a_refused_window_across_the_horizon_is_asked_again_for_what_is_served() -> None:
+    """Only what lies behind the horizon is lost, and nothing is left between the two."""
+    planner = Planner(spans(days_ago(185, 179)))
+    [request] = planner.next(1)
+
+    failure = planner.failed(request, SPURIOUS, now=NOW)
+    [rest] = planner.next(1)
+
+    assert failure.verdict is Verdict.BEYOND_HISTORY
+    assert failure.window.after == NOW - 185 * DAY
+    assert failure.window.before == rest.span.window.after
+    assert rest.span.window.before == NOW - 179 * DAY
+    assert planner.failed(rest, SPURIOUS, now=NOW).verdict is Verdict.GIVEN_UP
+
+
+def test_what_is_finished_and_settled_is_not_missing() -> None:
+    """A window that ended long before it was read is not asked again."""
+    finished = FinishedWindow(days_ago(60, 40), NOW - 20 * DAY)
+
+    gaps = missing(days_ago(90, 10), [finished], reread=7 * DAY)
+
+    assert list(gaps) == [days_ago(90, 60), days_ago(40, 10)]
+
+
+def test_what_was_fresh_when_it_was_read_is_missing_again() -> None:
+    """Amazon publishes late, so the last days before the reading are read again."""
+    finished = FinishedWindow(days_ago(60, 20), NOW - 20 * DAY)
+
+    gaps = missing(days_ago(60, 20), [finished], reread=7 * DAY)
+
+    assert list(gaps) == [days_ago(27, 20)]
+    assert missing(days_ago(60, 20), [finished], reread=timedelta()) == WindowSet()
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(1, 30), st.integers(0, 40))))
+def test_reading_what_is_missing_leaves_nothing_missing(
+    entries: list[tuple[int, int, int]],
+) -> None:
+    """Whatever was finished before, the gaps complete it, and no gap was settled."""
+    wanted = days_ago(90, 10)
+    finished = [
+        FinishedWindow(days_ago(age + length, age), NOW - read * DAY)
+        for age, length, read in entries
+    ]
+    gaps = missing(wanted, finished, reread=7 * DAY)
+    settled = WindowSet(part for one in finished if (part := one.settled(7 * DAY)))
+
+    assert WindowSet([wanted]) - gaps - settled == WindowSet()
+    assert gaps - settled == gaps
+
+
+def test_requests_in_flight_follow_latency() -> None:
+    """As many are under way as the plan's rate times the latency needs, within bounds."""
+    plan = UsagePlan(rate=10, burst=10)
+
+    assert in_flight(plan, 0.1) < in_flight(plan, 1.0) < in_flight(plan, 3.0)
+    assert in_flight(plan, 1.0) >= 10
+    assert in_flight(plan, 1_000.0) <= 64
