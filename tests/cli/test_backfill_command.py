@@ -1,0 +1,324 @@
+"""``vendororders backfill`` as its users run it: in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sqlite3
+import sys
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+from simulated import accounts_of
+
+from vendororders_async.accounts import Account
+from vendororders_async.jobs.summary import Summary
+from vendororders_async.simulator import Settings, Simulator
+
+NOW = datetime.now(UTC)
+UNTIL = (NOW - timedelta(days=10)).replace(microsecond=0)
+SINCE = UNTIL - timedelta(days=60)
+RANGE = ("--since", SINCE.isoformat(), "--until", UNTIL.isoformat())
+QUICK = Settings(orders=900, days=120, rate=500.0, burst=500.0)
+SLOW = Settings(orders=4_000, days=120, latency=0.05)  # three seconds or so at the plan's pace
+
+
+class Ended(NamedTuple):
+    """How a command came out."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def summary(self) -> Summary:
+        """The summary that it wrote to standard output."""
+        return msgspec.json.decode(self.out, type=Summary)
+
+
+def environment(account: Account) -> dict[str, str]:
+    """Return what a shell would have exported for *account*, and nothing else."""
+    credentials = account.credentials
+    return {
+        "LWA_APP_ID": credentials.client_id,
+        "LWA_CLIENT_SECRET": credentials.client_secret,
+        "SP_API_REFRESH_TOKEN": credentials.refresh_token,
+        "SP_API_ENDPOINT": account.base_url,
+        "LWA_ENDPOINT": account.login_url,
+        "PYTHONWARNINGS": "error",
+    }
+
+
+async def start(*arguments: str, env: dict[str, str]) -> asyncio.subprocess.Process:
+    """Start ``vendororders`` with *arguments*."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "vendororders_async",
+        *arguments,
+        env=env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def run(*arguments: str, env: dict[str, str]) -> Ended:
+    """Run ``vendororders`` to its end."""
+    return await ended(await start(*arguments, env=env))
+
+
+async def ended(process: asyncio.subprocess.Process) -> Ended:
+    """Wait for *process*, and return how it came out."""
+    out, err = await asyncio.wait_for(process.communicate(), timeout=60)
+    return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+async def first_page(simulator: Simulator) -> None:
+    """Wait until some pages were asked for."""
+    while simulator.traffic.count(operation="getPurchaseOrders") < 15:  # noqa: ASYNC110 - a counter
+        await asyncio.sleep(0.01)
+
+
+def stored(path: Path) -> dict[str, bytes]:
+    """Return the orders in the database at *path*, which must be sound."""
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        rows = database.execute("SELECT purchase_order_number, document FROM purchase_orders")
+        return {number: document.encode() for number, document in rows}
+
+
+def claimed(path: Path) -> list[tuple[datetime, datetime]]:
+    """Return the windows of created orders that the database claims to hold."""
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT after, before FROM windows WHERE stream = 'created'")
+        return [
+            (datetime.fromisoformat(after), datetime.fromisoformat(before))
+            for after, before in rows
+        ]
+
+
+async def test_a_complete_run_ends_with_0_and_says_so_in_json(tmp_path: Path) -> None:
+    """The summary has every promised key; progress and logs stay off standard output."""
+    simulator = Simulator(QUICK)
+    async with simulator.serve() as served:
+        env = environment(*accounts_of(served))
+        sink = f"sqlite:{tmp_path}/orders.db"
+        first = await run("backfill", *RANGE, "--to", sink, "--summary", "-", env=env)
+        again = await run("backfill", *RANGE, "--to", sink, "--summary", "-", env=env)
+
+    truth = simulator.truth("demo", after=SINCE, before=UNTIL)
+    assert first.code == again.code == 0
+    assert "complete" in first.err
+    assert json.loads(first.out).keys() >= {
+        *("complete", "orders", "new", "changed", "unchanged", "requests", "retries"),
+        *("throttled", "quarantined", "quarantine_standing", "outside_window", "seconds"),
+        *("ideal_seconds", "accounts"),
+    }
+    assert first.summary.complete
+    assert truth.items() <= stored(tmp_path / "orders.db").items()
+    assert again.summary.requests == 0
+
+
+async def test_a_killed_run_loses_nothing_and_claims_nothing_false(tmp_path: Path) -> None:
+    """After SIGKILL the same command goes on, and only what was in flight is asked again."""
+    simulator = Simulator(SLOW)
+    path = tmp_path / "orders.db"
+    async with simulator.serve() as served:
+        env = environment(*accounts_of(served))
+        command = ("backfill", *RANGE, "--to", f"sqlite:{path}", "--summary", "-")
+        process = await start(*command, env=env)
+        await first_page(simulator)
+        process.kill()
+        await process.communicate()
+        held = stored(path)
+        promised = [
+            number
+            for after, before in claimed(path)
+            for number in simulator.truth("demo", after=after, before=before)
+        ]
+        resumed = await run(*command, env=env)
+
+    truth = simulator.truth("demo", after=SINCE, before=UNTIL)
+    assert len(held) < len(truth)
+    assert set(promised) <= held.keys()
+    assert resumed.code == 0
+    assert truth.items() <= stored(path).items()
+    assert resumed.summary.throttled <= 1
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+)
+async def test_an_interrupted_run_ends_cleanly_and_goes_on_later(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    """Ctrl-C and SIGTERM end it within seconds, with a summary and without a traceback."""
+    simulator = Simulator(SLOW)
+    path = tmp_path / "orders.db"
+    async with simulator.serve() as served:
+        env = environment(*accounts_of(served))
+        command = ("backfill", *RANGE, "--to", f"sqlite:{path}", "--summary", "-")
+        process = await start(*command, env=env)
+        await first_page(simulator)
+        process.send_signal(number)
+        interrupted = await asyncio.wait_for(ended(process), timeout=5)
+        resumed = await run(*command, env=env)
+
+    assert interrupted.code == code
+    assert "Traceback" not in interrupted.err
+    assert not interrupted.summary.complete
+    assert interrupted.summary.orders > 0
+    assert resumed.code == 0
+    assert simulator.truth("demo", after=SINCE, before=UNTIL).keys() <= stored(path).keys()
+
+
+async def test_refused_credentials_end_with_1_in_one_line(tmp_path: Path) -> None:
+    """Nothing could be done, and the line names the account and what to look at."""
+    simulator = Simulator(QUICK)
+    simulator.refuse("demo")
+    async with simulator.serve() as served:
+        [account] = accounts_of(served)
+        done = await run(
+            *("backfill", *RANGE, "--to", f"sqlite:{tmp_path}/orders.db", "--summary", "-"),
+            env=environment(account),
+        )
+
+    complaints = [line for line in done.err.splitlines() if line.startswith("vendororders:")]
+    assert done.code == 1
+    assert len(complaints) == 1
+    assert "default" in complaints[0]
+    assert "invalid_grant" in complaints[0]
+    assert "Traceback" not in done.err
+    assert account.credentials.client_secret not in done.err + done.out
+    assert account.credentials.refresh_token not in done.err + done.out
+    assert done.summary.accounts["default"].error
+
+
+async def test_one_refused_account_of_several_ends_with_3(tmp_path: Path) -> None:
+    """The others are complete; the accounts file is read, and a pattern chooses from it."""
+    simulator = Simulator(msgspec.structs.replace(QUICK, accounts=3))
+    simulator.refuse("demo-2")
+    file = tmp_path / "accounts.toml"
+    async with simulator.serve() as served:
+        file.write_text(
+            "\n".join(
+                f'[applications.{one.name}]\nclient_id = "{one.credentials.client_id}"\n'
+                f'client_secret = {{ env = "SECRET_OF_{index}" }}\n'
+                f'[[account]]\nname = "{one.name}"\napplication = "{one.name}"\n'
+                f'refresh_token = "{one.credentials.refresh_token}"\n'
+                f'endpoint = "{one.endpoint}"\ntoken_url = "{one.token_url}"\n'
+                for index, one in enumerate(accounts_of(served))
+            )
+        )
+        file.chmod(0o600)
+        env = {
+            f"SECRET_OF_{index}": one.credentials.client_secret
+            for index, one in enumerate(accounts_of(served))
+        }
+        common = ("backfill", *RANGE, "--accounts", str(file), "--summary", "-")
+        some = await run(*common, "--to", f"sqlite:{tmp_path}/a.db", env=env)
+        good = await run(
+            *(*common, "--account", "*-1", "--account", "demo-3"),
+            *("--to", f"sqlite:{tmp_path}/b.db"),
+            env=env,
+        )
+        none = await run(*common, "--account", "acme-*", env=env)
+
+    assert some.code == 3
+    assert {name for name, one in some.summary.accounts.items() if one.error} == {"demo-2"}
+    assert good.code == 0
+    assert good.summary.accounts.keys() == {"demo-1", "demo-3"}
+    assert none.code == 2
+    assert "acme-*" in none.err
+
+
+async def test_new_quarantine_ends_with_3_and_standing_quarantine_only_if_strict(
+    tmp_path: Path,
+) -> None:
+    """What could not be decoded is reported when it comes, and counted ever after."""
+    simulator = Simulator(QUICK)
+    command = ("backfill", *RANGE, "--to", f"sqlite:{tmp_path}/orders.db", "--summary", "-")
+    async with simulator.serve() as served:
+        env = environment(*accounts_of(served))
+        simulator.inject("getPurchaseOrders", "bad-order:missing-number")
+        fresh = await run(*command, env=env)
+        standing = await run(*command, env=env)
+        strict = await run(*command, "--strict", env=env)
+
+    assert (fresh.code, standing.code, strict.code) == (3, 0, 3)
+    assert fresh.summary.quarantined == 1
+    assert standing.summary.quarantined == 0
+    assert standing.summary.quarantine_standing == 1
+
+
+async def test_a_sink_that_another_run_writes_ends_with_1(tmp_path: Path) -> None:
+    """Two runs of one account do not mix; the second says why it leaves."""
+    simulator = Simulator(SLOW)
+    command = ("backfill", *RANGE, "--to", f"sqlite:{tmp_path}/orders.db")
+    async with simulator.serve() as served:
+        env = environment(*accounts_of(served))
+        first = await start(*command, env=env)
+        await first_page(simulator)
+        second = await run(*command, env=env)
+        first.terminate()
+        await first.communicate()
+
+    assert second.code == 1
+    assert "another run" in second.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--to", "papyrus:x"], 2, "papyrus"),
+        (["--since", "tomorrow"], 2, "no time"),
+        (["--since", "2026-01-02", "--until", "2026-01-01"], 2, "end after it begins"),
+        (["--streams", "crated"], 2, "created, changed, statuses"),
+        (["--accounts", "/nowhere.toml"], 2, "No such file"),
+        (["--to", "sqlite:/nowhere/orders.db"], 1, "/nowhere"),
+        (["--summary", "/nowhere/summary.json"], 2, "no folder"),
+    ],
+    ids=["sink", "time", "range", "stream", "accounts", "folder", "summary"],
+)
+async def test_what_is_wrong_is_said_in_a_line_before_anything_is_sent(
+    arguments: list[str], code: int, words: str
+) -> None:
+    """A wrong command or setting makes no request."""
+    simulator = Simulator(msgspec.structs.replace(QUICK, orders=1))
+    async with simulator.serve() as served:
+        done = await run("backfill", *arguments, env=environment(*accounts_of(served)))
+
+    assert done.code == code
+    assert words in done.err
+    assert "Traceback" not in done.err
+    assert simulator.traffic.count() == 0
+
+
+async def test_without_an_account_it_says_what_to_set() -> None:
+    """A newcomer without settings is told their names."""
+    done = await run("backfill", env={})
+
+    assert done.code == 2
+    assert "LWA_APP_ID" in done.err
+    assert "--accounts" in done.err
+
+
+async def test_log_lines_can_be_json(tmp_path: Path) -> None:
+    """Every log line parses, and carries level and message."""
+    simulator = Simulator(QUICK)
+    simulator.inject("getPurchaseOrders", "500", times=2)
+    async with simulator.serve() as served:
+        done = await run(
+            *("backfill", *RANGE, "--to", f"sqlite:{tmp_path}/orders.db"),
+            *("--log-format", "json"),
+            env=environment(*accounts_of(served)),
+        )
+
+    logged = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
+    assert [entry["level"] for entry in logged] == ["info", "info"]
+    assert all("InternalFailure" in entry["message"] for entry in logged)
