@@ -40,6 +40,8 @@ def parse_instant(text: str) -> datetime:
 
 def utc(moment: datetime) -> datetime:
     """Return *moment* in UTC; one that lies outside the calendar there just loses its zone."""
+    if moment.tzinfo is UTC:
+        return moment
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -48,12 +50,12 @@ def utc(moment: datetime) -> datetime:
 
 def format_wire(moment: datetime) -> str:
     """Write *moment* as a query parameter: whole seconds, in UTC, with a ``Z``."""
-    return utc(moment).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
+    return utc(moment).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def format_stored(moment: datetime) -> str:
     """Write *moment* in fixed width, to the microsecond, so that text sorts as time does."""
-    return utc(moment).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    return utc(moment).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def whole_second(moment: datetime) -> datetime:

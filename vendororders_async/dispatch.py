@@ -241,4 +241,6 @@ def _retry_after(answer: Answer) -> float | None:
         until = parsedate_to_datetime(text)
     except ValueError:
         return None
-    return max(0.0, clock.seconds_between(clock.now(), until.astimezone(UTC)))
+    if until.tzinfo is None:  # it says -0000: in UTC, without saying where
+        until = until.replace(tzinfo=UTC)
+    return max(0.0, clock.seconds_between(clock.now(), clock.utc(until)))

@@ -154,6 +154,7 @@ class Transport:
         deadline = asyncio.timeout(None)
 
         async def passed() -> None:
+            deadline.reschedule(None)  # aiohttp repeats a GET by itself, and comes back here
             if may_pass is not None:
                 await may_pass()
             deadline.reschedule(loop.time() + _ANSWER_SECONDS)

@@ -36,6 +36,8 @@ class Window(msgspec.Struct, frozen=True, order=True):
     def __post_init__(self) -> None:
         if self.after.tzinfo is None or self.before.tzinfo is None:
             raise InvalidArgument("a window needs instants with a time zone")
+        if self.after.microsecond or self.before.microsecond:
+            raise InvalidArgument("a window is of whole seconds, as the wire is")
         if self.after >= self.before:
             raise InvalidArgument(f"a window must end after it begins: {self}")
 
