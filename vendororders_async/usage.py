@@ -9,7 +9,8 @@ import msgspec
 
 # A permit reaches Amazon late by the jitter of the way, so a full bucket spent at once and
 # refilled at the full rate overtakes Amazon's own. One token held back absorbs 0.1 s of
-# jitter at 10/s: no 429 in steady state, and no rate lost (benchmarks/README.md).
+# jitter at 10/s: no 429 in steady state, and no rate lost (tests/test_limiter.py holds it
+# against a strict bucket).
 MARGIN = 1.0
 
 
