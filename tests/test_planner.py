@@ -20,6 +20,7 @@ from vendororders_async.planner import (
     Planner,
     Span,
     Verdict,
+    covered_until,
     in_flight,
     missing,
 )
@@ -197,6 +198,19 @@ def test_reading_what_is_missing_leaves_nothing_missing(
 
     assert WindowSet([wanted]) - gaps - settled == WindowSet()
     assert gaps - settled == gaps
+
+
+def test_coverage_ends_at_the_first_gap_after_its_beginning() -> None:
+    """A hole at the beginning is no coverage at all, whatever was read after it."""
+    finished = [
+        FinishedWindow(window, NOW)
+        for window in (days_ago(30, 25), days_ago(25, 20), days_ago(10, 5))
+    ]
+
+    assert covered_until(finished, NOW - 30 * DAY) == NOW - 20 * DAY
+    assert covered_until(finished, NOW - 8 * DAY) == NOW - 5 * DAY
+    assert covered_until(finished, NOW - 15 * DAY) is None
+    assert covered_until([], NOW) is None
 
 
 def test_requests_in_flight_follow_latency() -> None:

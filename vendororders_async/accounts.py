@@ -114,11 +114,13 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def source(self) -> str:
-        """Which data this is: endpoint, application and account, hashed.
+        """Which data this is: endpoint, application, account and its refresh token, hashed.
 
-        A ledger keeps it, so that a simulator's windows never pass for Amazon's.
+        A ledger keeps it, so that neither a simulator's windows nor another vendor group's
+        pass for this one's. A new authorisation costs one re-read.
         """
-        parts = f"{self.base_url}\n{self.credentials.client_id}\n{self.name}"
+        ours = self.credentials
+        parts = f"{self.base_url}\n{ours.client_id}\n{self.name}\n{ours.refresh_token}"
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
     @classmethod

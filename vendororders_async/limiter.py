@@ -76,6 +76,7 @@ class Limiter:
         self._pause = 0.0
         self._paused_until = 0.0
         self._signalled_at = float("-inf")
+        self._successes = 0  # since then
         self._share_changed_at = float("-inf")
         # the queue: whose turn it is to ask the bucket, and who waits for a turn
         self._taken = False
@@ -112,7 +113,9 @@ class Limiter:
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             if sent_at > self._signalled_at:
                 self._slow_down(asyncio.get_running_loop().time())
-        elif (rate := granted_rate(headers)) is not None and rate != self._granted.rate:
+            return
+        self._successes += sent_at > self._signalled_at
+        if (rate := granted_rate(headers)) is not None and rate != self._granted.rate:
             self._granted = self._granted.at_rate(rate)
 
     def drain(self) -> None:
@@ -122,8 +125,10 @@ class Limiter:
 
     def _slow_down(self, now: float) -> None:
         shortest = self._granted.burst / self._granted.rate
-        recent = now - self._signalled_at < _QUIET + self._pause
-        self._pause = min(self._pause * 2 if recent else shortest, _LONGEST_PAUSE)
+        # Amazon throttles now and then for no reason; only 429 upon 429 is a longer matter
+        again = self._successes < self._granted.burst and self._pause > 0
+        self._pause = min(self._pause * 2 if again else shortest, _LONGEST_PAUSE)
+        self._successes = 0
         self._paused_until = now + self._pause
         self._share = max(self._share * _SLOWER, _SLOWEST)
         self._signalled_at = self._share_changed_at = now

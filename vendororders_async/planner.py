@@ -65,6 +65,14 @@ def missing(
     return WindowSet([wanted]) - WindowSet(window for window in settled if window)
 
 
+def covered_until(finished: Iterable[FinishedWindow], since: datetime) -> datetime | None:
+    """Return up to when everything from *since* on was read; None if that itself was not."""
+    for block in WindowSet(one.window for one in finished):
+        if block.after <= since < block.before:
+            return block.before
+    return None
+
+
 def in_flight(plan: UsagePlan, latency: float) -> int:
     """Return how many requests must be under way to use *plan* at *latency* seconds."""
     return min(math.ceil(plan.rate * latency) + _SPARE_REQUESTS, _MOST_REQUESTS)

@@ -195,7 +195,7 @@ def _translated(error: Exception) -> TransportError:  # noqa: PLR0911 - a table 
     """Say in our words what went wrong, without the address, which may carry a token."""
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
-            return TransportError("the TLS handshake failed", sent=False)
+            return TransportError(f"no TLS connection to {error.host}", sent=False)
         case aiohttp.ClientConnectorDNSError():
             return TransportError(f"the name {error.host} does not resolve", sent=False)
         case aiohttp.ClientConnectorError():

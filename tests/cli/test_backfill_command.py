@@ -188,7 +188,7 @@ async def test_refused_credentials_end_with_1_in_one_line(tmp_path: Path) -> Non
             env=environment(account),
         )
 
-    complaints = [line for line in done.err.splitlines() if line.startswith("vendororders:")]
+    complaints = [line for line in done.err.splitlines() if line.startswith("error:")]
     assert done.code == 1
     assert len(complaints) == 1
     assert "default" in complaints[0]
@@ -278,12 +278,18 @@ async def test_a_sink_that_another_run_writes_ends_with_1(tmp_path: Path) -> Non
         (["--to", "papyrus:x"], 2, "papyrus"),
         (["--since", "tomorrow"], 2, "no time"),
         (["--since", "2026-01-02", "--until", "2026-01-01"], 2, "end after it begins"),
+        (["--since", "0001-01-01"], 2, "before any order"),
+        (["--reread", "99999999999999d"], 2, "no age"),
+        (["--reread", "900000d"], 2, "ten years"),
         (["--streams", "crated"], 2, "created, changed, statuses"),
         (["--accounts", "/nowhere.toml"], 2, "No such file"),
         (["--to", "sqlite:/nowhere/orders.db"], 1, "/nowhere"),
         (["--summary", "/nowhere/summary.json"], 2, "no folder"),
     ],
-    ids=["sink", "time", "range", "stream", "accounts", "folder", "summary"],
+    ids=[
+        *("sink", "time", "range", "long ago", "endless age", "long age"),
+        *("stream", "accounts", "folder", "summary"),
+    ],
 )
 async def test_what_is_wrong_is_said_in_a_line_before_anything_is_sent(
     arguments: list[str], code: int, words: str
@@ -306,6 +312,41 @@ async def test_without_an_account_it_says_what_to_set() -> None:
     assert done.code == 2
     assert "LWA_APP_ID" in done.err
     assert "--accounts" in done.err
+
+
+async def test_the_same_name_with_another_authorisation_is_another_source(
+    tmp_path: Path,
+) -> None:
+    """What was read for one vendor group does not pass for another's."""
+    simulator = Simulator(msgspec.structs.replace(QUICK, accounts=2))
+    command = ("backfill", *RANGE, "--to", f"sqlite:{tmp_path}/orders.db", "--summary", "-")
+    async with simulator.serve() as served:
+        germany, france = accounts_of(served)
+        first = await run(*command, env=environment(germany))
+        second = await run(*command, env=environment(france))
+
+    assert first.summary.complete
+    assert second.summary.complete
+    assert second.summary.orders > 0
+
+
+@pytest.mark.parametrize("where", ["/dev/full", "-"])
+async def test_nobody_has_to_read_what_is_told(where: str, tmp_path: Path) -> None:
+    """A full log disk or a closed pipe stops no job, and changes nothing about its end."""
+    simulator = Simulator(QUICK)
+    async with simulator.serve() as served:
+        process = await asyncio.create_subprocess_shell(
+            f"{sys.executable} -m vendororders_async backfill {' '.join(RANGE)} "
+            f"--to sqlite:{tmp_path}/orders.db --summary {where} >/dev/full 2>/dev/full",
+            env=environment(*accounts_of(served)),
+        )
+        code = await asyncio.wait_for(process.wait(), timeout=60)
+
+    assert code == 0
+    assert (
+        simulator.truth("demo", after=SINCE, before=UNTIL).keys()
+        <= stored(tmp_path / "orders.db").keys()
+    )
 
 
 async def test_log_lines_can_be_json(tmp_path: Path) -> None:

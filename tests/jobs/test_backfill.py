@@ -305,12 +305,14 @@ async def test_a_window_that_fails_for_good_is_named_and_left_open() -> None:
         simulator.inject("getPurchaseOrders", "html-400", times=3, when=_on_first_window())
         summary = await read(accounts, sink, streams=["created"], observer=events.append)
         failed = [event for event in events if isinstance(event, WindowFailed)]
+        ends = sink.ends["created"]
         again = await read(accounts, sink, streams=["created"])
 
     assert len(failed) == 1
     assert not summary.complete
     assert "getPurchaseOrders" in (summary.accounts["demo"].error or "")
-    assert sink.errors
+    assert ends == (None, summary.accounts["demo"].error)
+    assert sink.ends["created"] == (UNTIL, None)
     assert again.complete
     assert again.requests < summary.requests
     assert lost(simulator, sink) == set()

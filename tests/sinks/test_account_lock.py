@@ -85,11 +85,13 @@ def test_a_killed_holder_lets_go(path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _HOLD, path], stdout=subprocess.PIPE, text=True
     ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(SinkError, match="another run"):
-            asyncio.run(_lock_once(path))
-        holder.kill()
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(SinkError, match="another run"):
+                asyncio.run(_lock_once(path))
+        finally:
+            holder.kill()
 
     asyncio.run(_lock_once(path))
 
@@ -97,6 +99,16 @@ def test_a_killed_holder_lets_go(path: Path) -> None:
 async def _lock_once(path: Path) -> None:
     async with SqliteSink(path) as sink, sink.lock("acme-us"):
         pass
+
+
+async def test_a_link_to_the_file_is_the_same_file(sink: SqliteSink, path: Path) -> None:
+    """However the database is named, one account has one writer."""
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    async with sink.lock("acme-us"), SqliteSink(link) as other:
+        with pytest.raises(SinkError, match="another run"):
+            async with other.lock("acme-us"):
+                pass
 
 
 async def test_lock_files_are_private(sink: SqliteSink, path: Path) -> None:

@@ -118,7 +118,7 @@ async def test_an_empty_file_becomes_a_store(path: Path) -> None:
     """A file that was made beforehand, for its mode's sake, is used."""
     path.touch(0o640)
     async with SqliteSink(path) as sink:
-        await sink.failed(LEDGER, "just to write")
+        await sink.ended(LEDGER, covered_until=None, error="just to write")
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
@@ -254,7 +254,7 @@ async def test_a_sink_may_be_opened_again(path: Path) -> None:
     async with sink:
         with pytest.raises(SinkError, match="open already"):
             await sink.__aenter__()
-        await sink.failed(LEDGER, "kept")
+        await sink.ended(LEDGER, covered_until=None, error="kept")
     async with sink:
         assert await sink.last_success_at("acme-us") is None
 

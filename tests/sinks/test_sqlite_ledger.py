@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from vendororders_async.clock import format_stored
 from vendororders_async.models.retail_procurement import Order
 from vendororders_async.pages import decode_document
 from vendororders_async.sinks.base import Arrival, Ledger
@@ -92,21 +93,6 @@ async def test_reading_again_does_not_make_the_ledger_grow(sink: SqliteSink) -> 
     assert await sink.windows(LEDGER) == [window(0, 7, begun=99)]
 
 
-async def test_coverage_ends_at_the_first_gap(sink: SqliteSink, select: Select) -> None:
-    """covered_until moves past a gap when the gap is filled, and not before."""
-    seen = []
-    for finished in (window(0, 2), window(4, 6), window(2, 3), window(3, 4, begun=1)):
-        await sink.finish(LEDGER, finished)
-        seen += select("SELECT covered_until FROM account_streams")
-
-    assert [text[:10] for (text,) in seen] == [
-        "2026-01-03",
-        "2026-01-03",
-        "2026-01-04",
-        "2026-01-07",
-    ]
-
-
 async def test_success_is_remembered(sink: SqliteSink) -> None:
     """A page that changed nothing counts too, and the latest of all streams is the answer."""
     statuses = Ledger("acme-us", "retail", "statuses", "amazon")
@@ -120,28 +106,27 @@ async def test_success_is_remembered(sink: SqliteSink) -> None:
     assert await sink.last_success_at("acme-eu") is None
 
 
-async def test_an_error_stands_until_a_window_is_finished(
+async def test_how_a_run_ended_stands_until_the_next_one(
     sink: SqliteSink, select: Select
 ) -> None:
-    """It is kept in one line, does not touch the rest, and goes with the next success."""
-    errors = []
+    """It is kept in one line, whatever is written meanwhile, and touches nothing else."""
+    ends = []
     await sink.finish(LEDGER, window(0, 1))
-    before = select("SELECT covered_until, last_success_at FROM account_streams")
-    await sink.failed(LEDGER, "refused\nfor  good")
-    errors += select("SELECT last_error FROM account_streams")
-    after = select("SELECT covered_until, last_success_at FROM account_streams")
-    await sink.write(Arrival(LEDGER, NOON, []))
-    errors += select("SELECT last_error FROM account_streams")
+    await sink.ended(LEDGER, covered_until=NOON, error="refused\nfor  good")
+    before = select("SELECT last_success_at FROM account_streams")
+    ends += select("SELECT covered_until, last_error FROM account_streams")
     await sink.finish(LEDGER, window(1, 2))
-    errors += select("SELECT last_error FROM account_streams")
+    ends += select("SELECT covered_until, last_error FROM account_streams")
+    await sink.ended(LEDGER, covered_until=None, error=None)
+    ends += select("SELECT covered_until, last_error FROM account_streams")
 
-    assert errors == [("refused for good",), ("refused for good",), (None,)]
-    assert before == after
+    assert before != [(None,)]
+    assert ends == [(format_stored(NOON), "refused for good")] * 2 + [(None, None)]
 
 
 async def test_a_stream_that_only_failed_is_there(sink: SqliteSink, select: Select) -> None:
     """An account that never worked is seen in the table."""
-    await sink.failed(LEDGER, "refused")
+    await sink.ended(LEDGER, covered_until=None, error="refused")
 
     assert select("SELECT stream, covered_until, last_success_at FROM account_streams") == [
         ("created", None, None)

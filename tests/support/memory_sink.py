@@ -19,7 +19,7 @@ class MemorySink:
         self.orders: dict[tuple[str, str, str], bytes] = {}  # account, stream's rows, number
         self.finished: dict[Ledger, list[FinishedWindow]] = {}
         self.held: dict[tuple[str, bytes], Quarantined] = {}
-        self.errors: list[tuple[Ledger, str]] = []
+        self.ends: dict[str, tuple[datetime | None, str | None]] = {}
         self.touched_at: dict[str, datetime] = {}
         self._locked: set[str] = set()
         self._before = before
@@ -74,8 +74,10 @@ class MemorySink:
         self._before("finish")
         self.finished.setdefault(ledger, []).append(finished)
 
-    async def failed(self, ledger: Ledger, reason: str) -> None:
-        self.errors.append((ledger, reason))
+    async def ended(
+        self, ledger: Ledger, *, covered_until: datetime | None, error: str | None
+    ) -> None:
+        self.ends[ledger.stream] = (covered_until, error)
 
     async def quarantine(self, account: str, api: str) -> list[Quarantined]:
         return [

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -73,9 +75,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         complain(error)
         code = NOTHING_DONE
     logging.shutdown()
+    _let_go_of_the_unwritable()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _let_go_of_the_unwritable() -> None:
+    """Keep Python from ending with 120 because nobody reads what is left in a buffer."""
+    # https://docs.python.org/3/library/signal.html#note-on-sigpipe
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def complain(error: VendorOrdersError) -> None:
     """Print *error* in one line on standard error."""
-    click.echo(f"vendororders: {one_line(str(error))}", err=True)
+    say(f"vendororders: {one_line(str(error))}")
+
+
+def say(line: str) -> None:
+    """Print *line* on standard error, if anybody can still read it there."""
+    with suppress(OSError):
+        click.echo(line, err=True)

@@ -13,7 +13,7 @@ from ..errors import ConfigurationError, InvalidArgument
 from ..jobs.backfill import Backfill
 from ..jobs.summary import Summary
 from ..settings import accounts_from, chosen
-from . import NOTHING_DONE
+from . import NOTHING_DONE, say
 from .jobs import COMPLETE, INCOMPLETE, until_signal, write_summary
 from .logs import log_to_stderr
 from .options import Age, When, account_options, output_options
@@ -90,10 +90,7 @@ def command(
         summary = job.summary()
         write_summary(summary, summary_file)
     if not quiet:
-        click.echo(closing_line(summary), err=True)
-    for name, account in summary.accounts.items():
-        if account.error:
-            click.echo(f"vendororders: {name}: {account.error}", err=True)
+        say(closing_line(summary))
     if signal_number is not None:
         return 128 + signal_number
     if summary.nothing_done:
@@ -104,8 +101,10 @@ def command(
 
 def closing_line(summary: Summary) -> str:
     """Return the outcome in one line."""
+    standing = summary.quarantine_standing
+    aside = f" ({standing} orders stand in quarantine)" if standing else ""
     if summary.complete and not summary.requests:
-        return "complete: nothing to ask, all of the range was read before"
+        return "complete: nothing to ask, all of the range was read before" + aside
     parts = [
         f"{'complete' if summary.complete else 'incomplete'}: {summary.orders:,} orders",
         f"({summary.new:,} new, {summary.changed:,} changed)",
@@ -114,8 +113,8 @@ def closing_line(summary: Summary) -> str:
         f"{summary.throttled} throttled,",
         f"{summary.quarantined} quarantined",
     ]
-    if summary.quarantine_standing:
-        parts.append(f"({summary.quarantine_standing} standing)")
+    if standing:
+        parts.append(f"({standing} standing)")
     if summary.beyond_history:
         parts.append(f"; {summary.beyond_history} windows lie beyond Amazon's history")
     return " ".join(parts)

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from ..jobs.summary import Summary
+from . import say
 
 COMPLETE = 0
 INCOMPLETE = 3
@@ -45,11 +46,17 @@ async def until_signal(job: Callable[[], Awaitable[None]]) -> int | None:
 
 
 def write_summary(summary: Summary, path: Path | None) -> None:
-    """Write *summary* as one JSON object to *path*, standard output when it is ``-``."""
+    """Write *summary* as one JSON object to *path*, standard output when it is ``-``.
+
+    Where that cannot be done it is said; how the run came out does not depend on it.
+    """
     if path is None:
         return
     text = msgspec.json.format(msgspec.json.encode(summary), indent=2).decode()
-    if str(path) == "-":
-        click.echo(text)
-    else:
-        path.write_text(text + "\n")
+    try:
+        if str(path) == "-":
+            click.echo(text)
+        else:
+            path.write_text(text + "\n")
+    except OSError as error:
+        say(f"vendororders: the summary could not be written to {path}: {error.strerror}")

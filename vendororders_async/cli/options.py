@@ -29,7 +29,10 @@ class Age(click.ParamType[timedelta]):
         """Return the duration that *value* means."""
         if isinstance(value, timedelta):
             return value
-        age = parse_age(str(value))
+        try:
+            age = parse_age(str(value))
+        except OverflowError:
+            age = None
         if age is None:
             self.fail(f"{value!r} is no age: write 90s, 12h, 30d or 2w", param, ctx)
         return age

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
@@ -65,7 +66,7 @@ class ProgressReport:
         console = Console(stderr=True)
         self._live = console.is_terminal
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TextColumn("windows"),
@@ -101,7 +102,11 @@ class ProgressReport:
                 figures.throttled += event.status == HTTPStatus.TOO_MANY_REQUESTS
             case WindowFinished() | WindowFailed() | BeyondHistory():
                 figures.ended += 1
-        seconds = time.monotonic() - self._began_at
+        # progress is decoration: a full log disk or a closed pipe must not stop the job
+        with suppress(OSError):
+            self._show(name, figures, time.monotonic() - self._began_at)
+
+    def _show(self, name: str, figures: _Figures, seconds: float) -> None:
         if self._live:
             self._move(name, figures, seconds)
         elif time.monotonic() - self._line_at >= _QUIET_SECONDS:

@@ -31,7 +31,11 @@ TOKEN_PATH = "/auth/o2/token"  # noqa: S105 - an address, no secret
 @click.option("--latency", type=float, default=0.2, show_default=True, help="Seconds.")
 @click.option("--accounts", type=int, default=1, show_default=True)
 @click.option(
-    "--fault", "faults", multiple=True, metavar="KIND=P", help=f"One of {', '.join(KINDS)}."
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="KIND=P",
+    help=f"One of {', '.join(sorted(KINDS))}.",
 )
 def command(
     port: int,
@@ -44,10 +48,14 @@ def command(
     accounts: int,
     faults: tuple[str, ...],
 ) -> int:
-    """Run a local Selling Partner API in the foreground.
+    r"""Run a local Selling Partner API in the foreground.
 
     Prints shell lines that point this tool at it (the path of an accounts file when there
-    are several accounts).
+    are several accounts); for example:
+
+    \b
+        vendororders simulate > simulator.env &
+        . simulator.env && vendororders backfill --since 90d
     """
     settings = Settings(
         seed=seed,

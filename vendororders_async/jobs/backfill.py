@@ -26,7 +26,7 @@ from ..limiter import Limiters, Urgency
 from ..models.retail_procurement import Order
 from ..operations import RETAIL_STREAMS, Operation, Stream
 from ..pages import Page, Row, decode_document
-from ..planner import PageRequest, Planner, Span, Verdict, in_flight, missing
+from ..planner import PageRequest, Planner, Span, Verdict, covered_until, in_flight, missing
 from ..sinks import Sink, open_sink
 from ..sinks.base import Arrival, Ledger
 from ..telemetry import (
@@ -50,6 +50,9 @@ API = "retail"
 # What is younger may still be on its way into Amazon's answers, so no window ends there.
 SETTLING = timedelta(minutes=2)
 REREAD = timedelta(days=7)
+
+_LONGEST_REREAD = timedelta(days=3660)
+_FIRST_YEAR = 2000  # of orders that could be meant
 
 # Another run that wrote this recently may have left Amazon's buckets empty.
 _BUCKETS_EMPTY = timedelta(seconds=30)
@@ -122,8 +125,8 @@ class Backfill:
         _check_accounts(self._accounts)
         if concurrency is not None and concurrency < 1:
             raise InvalidArgument(f"concurrency must be at least 1, not {concurrency}")
-        if reread < timedelta():
-            raise InvalidArgument("reread must not be negative")
+        if not timedelta() <= reread <= _LONGEST_REREAD:
+            raise InvalidArgument("reread must not be negative, nor longer than ten years")
         self._now = now
         self.range = _range(since, until, now())
         self._streams = _streams(streams)
@@ -189,6 +192,8 @@ class _AccountReader:
         self._tally = parts.tally
         self._tell = parts.tell
         self._now = parts.now
+        self._errors: dict[str, str] = {}  # by stream: the first that cost a window
+        self._served_since: dict[str, datetime] = {}  # by stream: where Amazon's history begins
 
     async def run(self, wanted: Window, streams: Sequence[Stream], reread: timedelta) -> None:
         """Read *wanted*; whatever goes wrong is told, and stops nobody else."""
@@ -196,7 +201,12 @@ class _AccountReader:
         try:
             async with self._sink.lock(name):
                 await self._retry_quarantine()
-                await self._read(wanted, streams, reread)
+                try:
+                    await self._read(wanted, streams, reread)
+                except* VendorOrdersError as group:
+                    await self._conclude(wanted, streams, str(_first(group)))
+                    raise
+                await self._conclude(wanted, streams, None)
                 standing = await self._sink.quarantine(name, API)
                 self._tally.quarantine_standing += len(standing)
         except* VendorOrdersError as group:
@@ -229,6 +239,19 @@ class _AccountReader:
                 if last is not None and self._now() - last < _BUCKETS_EMPTY:
                     gate.drain()
                 group.create_task(self._drive(operation, Planner(of_operation)))
+
+    async def _conclude(
+        self, wanted: Window, streams: Sequence[Stream], error: str | None
+    ) -> None:
+        """Leave word in the sink of how far each stream is, and what stopped it."""
+        for stream in streams:
+            ledger = self._ledger(stream)
+            since = self._served_since.get(stream.name, wanted.after)
+            await self._sink.ended(
+                ledger,
+                covered_until=covered_until(await self._sink.windows(ledger), since),
+                error=error or self._errors.get(stream.name),
+            )
 
     async def _drive(self, operation: Operation[Page[Row]], planner: Planner) -> None:
         """Keep one bucket busy until its windows are read."""
@@ -264,7 +287,7 @@ class _AccountReader:
         except AccessDenied:
             raise  # a role or an authorisation is missing: every other window would say so
         except RequestError as error:
-            await self._failed(planner, request, error)
+            self._failed(planner, request, error)
             return None
         if finished is not None:
             await self._sink.finish(self._ledger(stream), finished)
@@ -295,9 +318,7 @@ class _AccountReader:
             )
         )
 
-    async def _failed(
-        self, planner: Planner, request: PageRequest, error: RequestError
-    ) -> None:
+    def _failed(self, planner: Planner, request: PageRequest, error: RequestError) -> None:
         name, stream = self._account.name, request.span.stream
         failure = planner.failed(request, error, now=self._now())
         match failure.verdict:
@@ -305,9 +326,11 @@ class _AccountReader:
                 _log.info("%s %s %s from its start: %s", name, stream, failure.window, error)
             case Verdict.BEYOND_HISTORY:
                 self._tell(BeyondHistory(name, stream, failure.window))
+                served = self._served_since.get(stream, failure.window.before)
+                self._served_since[stream] = max(served, failure.window.before)
             case Verdict.GIVEN_UP:
                 self._tell(WindowFailed(name, stream, failure.window, str(error)))
-                await self._sink.failed(self._ledger(RETAIL_STREAMS[stream]), str(error))
+                self._errors.setdefault(stream, str(error))
 
     async def _retry_quarantine(self) -> None:
         """Decode once more what could not be decoded: this version may know better."""
@@ -359,6 +382,8 @@ def _range(since: datetime | None, until: datetime | None, now: datetime) -> Win
     oldest = clock.horizon(now)
     if since is None:
         since = oldest
+    elif since.year < _FIRST_YEAR:
+        raise InvalidArgument(f"since {since.isoformat()} is before any order of Amazon's")
     elif since.tzinfo is not None and clock.whole_second(since) < clock.whole_second(oldest):
         _log.warning(
             "Amazon serves orders of the past six months; what is before %s may be refused",

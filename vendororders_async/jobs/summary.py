@@ -133,7 +133,9 @@ class _AccountTally:
         needed: Counter[str] = Counter()
         for (operation, _stream), load in self.loads.items():
             needed[operation] += load.request_count
-        return max((self.plans[name].seconds_for(needed[name]) for name in needed), default=0.0)
+        return max(
+            (plan.seconds_for(needed[name]) for name, plan in self.plans.items()), default=0.0
+        )
 
     def summary(self) -> AccountSummary:
         return AccountSummary(

@@ -95,8 +95,10 @@ class Sink(Protocol):
     async def finish(self, ledger: Ledger, finished: FinishedWindow) -> None:
         """Record that all pages of a window are stored."""
 
-    async def failed(self, ledger: Ledger, reason: str) -> None:
-        """Record why a stream did not succeed; the next finished window clears it."""
+    async def ended(
+        self, ledger: Ledger, *, covered_until: datetime | None, error: str | None
+    ) -> None:
+        """Record how a run over a stream ended: how far it is unbroken, and why no further."""
 
     async def quarantine(self, account: str, api: str) -> list[Quarantined]:
         """Return what stands in the quarantine."""

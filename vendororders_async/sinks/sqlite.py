@@ -42,7 +42,7 @@ class SqliteSink:
     """
 
     def __init__(self, path: str | Path, *, now: Callable[[], datetime] = clock.now) -> None:
-        self._path = Path(path)
+        self._path = Path(path).expanduser()
         self._now = now
         self._thread: WriterThread | None = None
         self._connection: sqlite3.Connection | None = None  # touched in the thread alone
@@ -70,8 +70,9 @@ class SqliteSink:
     async def lock(self, account: str) -> AsyncIterator[None]:
         """Keep other runs, in this process and in others, from writing for *account*."""
         thread = self._running()
-        directory = self._path.with_name(f"{self._path.name}.locks")
-        lock = AccountLock(directory, account, str(self._path))
+        # one file has one lock, whatever links lead to it
+        file = await thread.run(self._path.resolve)
+        lock = AccountLock(file.with_name(f"{file.name}.locks"), account, str(self._path))
         try:
             await thread.run(lock.acquire)
             yield
@@ -105,9 +106,13 @@ class SqliteSink:
             )
         )
 
-    async def failed(self, ledger: Ledger, reason: str) -> None:
-        """Record why a stream did not succeed; the next finished window clears it."""
-        await self._change(lambda connection: ledgers.note_failure(connection, ledger, reason))
+    async def ended(
+        self, ledger: Ledger, *, covered_until: datetime | None, error: str | None
+    ) -> None:
+        """Record how a run over a stream ended: how far it is unbroken, and why no further."""
+        await self._change(
+            lambda connection: ledgers.note_end(connection, ledger, covered_until, error)
+        )
 
     async def quarantine(self, account: str, api: str) -> list[Quarantined]:
         """Return what stands in the quarantine, the oldest first."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..clock import format_stored, parse_instant
 from ..errors import one_line
-from ..windows import FinishedWindow, Window, WindowSet
+from ..windows import FinishedWindow, Window
 from .base import Ledger
 
 _WINDOWS = """
@@ -38,15 +38,11 @@ VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET last_success_at = excluded.last_success_at
 """
 
-_COVERED = """
-UPDATE account_streams SET covered_until = ?, last_error = NULL
-WHERE account = ? AND api = ? AND stream = ? AND source = ?
-"""
-
-_FAILED = """
-INSERT INTO account_streams (account, api, stream, source, last_error)
-VALUES (?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET last_error = excluded.last_error
+_ENDED = """
+INSERT INTO account_streams (account, api, stream, source, covered_until, last_error)
+VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    covered_until = excluded.covered_until, last_error = excluded.last_error
 """
 
 _LAST_SUCCESS = "SELECT max(last_success_at) FROM account_streams WHERE account = ?"
@@ -75,9 +71,6 @@ def finish_window(
     connection.execute(_FORGET_COVERED, (*key, *what))
     connection.execute(_ADD_WINDOW, (*key, *what, stamp))
     note_success(connection, ledger, stamp)
-    windows = WindowSet(one.window for one in finished_windows(connection, ledger))
-    first_block = next(iter(windows))
-    connection.execute(_COVERED, (format_stored(first_block.before), *key))
 
 
 def note_success(connection: sqlite3.Connection, ledger: Ledger, stamp: str) -> None:
@@ -85,9 +78,15 @@ def note_success(connection: sqlite3.Connection, ledger: Ledger, stamp: str) -> 
     connection.execute(_SUCCEEDED, (*_key(ledger), stamp))
 
 
-def note_failure(connection: sqlite3.Connection, ledger: Ledger, reason: str) -> None:
-    """Record why *ledger* did not get further."""
-    connection.execute(_FAILED, (*_key(ledger), one_line(reason)))
+def note_end(
+    connection: sqlite3.Connection,
+    ledger: Ledger,
+    covered_until: datetime | None,
+    error: str | None,
+) -> None:
+    """Record how far *ledger* is unbroken, and why no further."""
+    until = format_stored(covered_until) if covered_until else None
+    connection.execute(_ENDED, (*_key(ledger), until, one_line(error) if error else None))
 
 
 def last_success(connection: sqlite3.Connection, account: str) -> datetime | None:
