@@ -311,13 +311,13 @@ def test_the_source_tells_data_apart() -> None:
     assert all(len(source) == 16 and source.isalnum() for source in sources)
 
 
-def test_the_source_outlives_new_secrets() -> None:
-    """Rotating a secret or a token does not make the data another's."""
-    rotated = msgspec.structs.replace(
-        CREDENTIALS, client_secret="new", refresh_token="Atzr|new"
-    )
+def test_the_source_outlives_a_new_client_secret_and_tells_vendor_groups_apart() -> None:
+    """Amazon rotates client secrets; a refresh token is one vendor group's."""
+    rotated = msgspec.structs.replace(CREDENTIALS, client_secret="new")
+    another = msgspec.structs.replace(CREDENTIALS, refresh_token="Atzr|another")
 
     assert msgspec.structs.replace(account(), credentials=rotated).source == account().source
+    assert msgspec.structs.replace(account(), credentials=another).source != account().source
     assert (
         account(endpoint="https://sellingpartnerapi-na.amazon.com/").source == account().source
     )

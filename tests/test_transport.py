@@ -320,7 +320,7 @@ async def test_tls_to_a_plain_port_was_not_sent() -> None:
 
     assert asked == []
     assert not error.sent
-    assert str(error) == "the TLS handshake failed"
+    assert str(error) == "no TLS connection to 127.0.0.1"
 
 
 async def test_the_permit_is_asked_for_when_the_connection_is_there() -> None:

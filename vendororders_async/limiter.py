@@ -126,7 +126,8 @@ class Limiter:
     def _slow_down(self, now: float) -> None:
         shortest = self._granted.burst / self._granted.rate
         # Amazon throttles now and then for no reason; only 429 upon 429 is a longer matter
-        again = self._successes < self._granted.burst and self._pause > 0
+        recent = now - self._signalled_at < _QUIET + self._pause
+        again = recent and self._successes < self._granted.burst
         self._pause = min(self._pause * 2 if again else shortest, _LONGEST_PAUSE)
         self._successes = 0
         self._paused_until = now + self._pause
