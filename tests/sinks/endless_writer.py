@@ -10,8 +10,8 @@ from itertools import count
 
 from vendororders_async.models.retail_procurement import Order
 from vendororders_async.pages import Document, decode_document
+from vendororders_async.sinks import open_sink
 from vendororders_async.sinks.base import Arrival, Ledger
-from vendororders_async.sinks.sqlite import SqliteSink
 from vendororders_async.windows import FinishedWindow, Window
 
 LEDGER = Ledger("acme-us", "retail", "created", "amazon")
@@ -19,19 +19,21 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 PAGES, ORDERS = 3, 40  # in a window; the test counts with their product
 
 
-async def main(path: str) -> None:
+async def main(url: str) -> None:
     """Give the orders of a window its day in their deal code, so that they can be counted."""
-    async with SqliteSink(path) as sink:
+    async with open_sink(url) as sink:
         held = len(await sink.windows(LEDGER))
         for day in count(held):
             after = START + timedelta(days=day)
+            window = Window(after, after + timedelta(days=1))
+            await sink.begin(LEDGER, window)
             for page in range(PAGES):
                 await sink.write(
-                    Arrival(LEDGER, after, [_order(day, page, n) for n in range(ORDERS)])
+                    Arrival(
+                        LEDGER, window, after, [_order(day, page, n) for n in range(ORDERS)]
+                    )
                 )
-            await sink.finish(
-                LEDGER, FinishedWindow(Window(after, after + timedelta(days=1)), after)
-            )
+            await sink.finish(LEDGER, FinishedWindow(window, after))
             sys.stdout.write(f"{day}\n")
             sys.stdout.flush()
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,13 @@ from vendororders_async.sinks.sqlite_file import (
     open_database,
     transaction,
 )
+from vendororders_async.windows import Window
 
 Select = Callable[..., list[tuple[Any, ...]]]
 
 LEDGER = Ledger("acme-us", "retail", "created", "amazon")
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+WINDOW = Window(NOON - timedelta(days=1), NOON)
 ENDLESS_WRITER = Path(__file__).with_name("endless_writer.py")
 ORDERS_IN_A_WINDOW = 120
 
@@ -74,7 +76,7 @@ def made(path: Path, *statements: str) -> Path:
 async def test_a_file_is_private_while_it_is_written(sink: SqliteSink, path: Path) -> None:
     """The database and what SQLite keeps beside it can be read by their owner alone."""
     document = decode_document(b'{"purchaseOrderNumber": "A1"}', Order)
-    await sink.write(Arrival(LEDGER, NOON, [document]))
+    await sink.write(Arrival(LEDGER, WINDOW, NOON, [document]))
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
 
     assert modes == {"orders.db": 0o600, "orders.db-shm": 0o600, "orders.db-wal": 0o600}
@@ -102,7 +104,8 @@ async def test_a_store_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
 
     async def use(path: Path, name: str) -> None:
         async with SqliteSink(path) as sink:
-            await sink.write(Arrival(Ledger(name, "retail", "created", "amazon"), NOON, []))
+            ledger = Ledger(name, "retail", "created", "amazon")
+            await sink.write(Arrival(ledger, WINDOW, NOON, []))
 
     names = [f"acme-{number}" for number in range(6)]
     for attempt in range(20):  # they meet in the wrong moment now and then only
@@ -286,7 +289,9 @@ def test_a_kill_costs_no_finished_window(path: Path, select: Select) -> None:
     """After SIGKILL in the middle of writing, every window in the ledger has all its orders."""
     for lines in (3, 1, 7, 2):
         with subprocess.Popen(
-            [sys.executable, ENDLESS_WRITER, path], stdout=subprocess.PIPE, text=True
+            [sys.executable, ENDLESS_WRITER, f"sqlite:{path}"],
+            stdout=subprocess.PIPE,
+            text=True,
         ) as writer:
             assert writer.stdout is not None
             said = [int(writer.stdout.readline()) for _ in range(lines)]

@@ -99,7 +99,7 @@ async def test_success_is_remembered(sink: SqliteSink) -> None:
     before = await sink.last_success_at("acme-us")
     page = [decode_document(b'{"purchaseOrderNumber": "A1"}', Order)]
     for ledger in (LEDGER, statuses, LEDGER):
-        await sink.write(Arrival(ledger, NOON, page))
+        await sink.write(Arrival(ledger, window(0, 1).window, NOON, page))
 
     assert before is None
     assert await sink.last_success_at("acme-us") == NOON + timedelta(seconds=2)

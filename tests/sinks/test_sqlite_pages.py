@@ -25,12 +25,14 @@ from vendororders_async.pages import Document, Row, decode_document, decode_page
 from vendororders_async.sinks.base import Arrival, Ledger, Outcome, Written
 from vendororders_async.sinks.rows import digest_of
 from vendororders_async.sinks.sqlite import SqliteSink
+from vendororders_async.windows import Window
 
 Select = Callable[..., list[tuple[Any, ...]]]
 
 LEDGER = Ledger("acme-us", "retail", "created", "amazon")
 STATUSES = Ledger("acme-us", "retail", "statuses", "amazon")
 ASKED = datetime(2026, 11, 21, 12, tzinfo=UTC)
+WINDOW = Window(ASKED - timedelta(days=1), ASKED)
 HOUR = timedelta(hours=1)
 
 _ORDERS = "SELECT purchase_order_number, document, change_seq FROM purchase_orders ORDER BY 1"
@@ -58,7 +60,7 @@ def arrival(
     content: type[Row] = Order,
 ) -> Arrival:
     """Return a page with these documents."""
-    return Arrival(ledger, asked_at, [decode_document(raw, content) for raw in raws])
+    return Arrival(ledger, WINDOW, asked_at, [decode_document(raw, content) for raw in raws])
 
 
 def outcomes(written: Sequence[Written]) -> list[str]:
@@ -70,7 +72,7 @@ async def test_a_page_is_stored_as_it_came(sink: SqliteSink, select: Select) -> 
     """Every order of a page is new, and its bytes are in the table untouched."""
     documents = decode_page(sample("getPurchaseOrders", "200.json"), Order).documents
 
-    written = await sink.write(Arrival(LEDGER, ASKED, documents))
+    written = await sink.write(Arrival(LEDGER, WINDOW, ASKED, documents))
     rows: dict[str | None, str] = dict(
         select("SELECT purchase_order_number, document FROM purchase_orders")
     )
@@ -313,7 +315,7 @@ async def test_statuses_are_stored_as_they_came(sink: SqliteSink, select: Select
         sample("getPurchaseOrdersStatus", "200.json"), OrderStatus
     ).documents
 
-    await sink.write(Arrival(STATUSES, ASKED, documents))
+    await sink.write(Arrival(STATUSES, WINDOW, ASKED, documents))
 
     assert {
         text.encode() for (text,) in select("SELECT document FROM purchase_order_statuses")
@@ -375,11 +377,13 @@ async def test_what_decodes_after_all_leaves_the_quarantine(
 ) -> None:
     """A later version of this package stores it and releases it."""
     raw = order(dealCode="D")
-    await sink.write(Arrival(LEDGER, ASKED, [Document(raw, reason="not yet understood")]))
+    await sink.write(
+        Arrival(LEDGER, WINDOW, ASKED, [Document(raw, reason="not yet understood")])
+    )
     (held,) = await sink.quarantine("acme-us", "retail")
 
     document = decode_document(held.document, Order)
-    written = await sink.write(Arrival(held.ledger, held.first_seen_at, [document]))
+    written = await sink.write(Arrival(held.ledger, WINDOW, held.first_seen_at, [document]))
     await sink.release(held)
     await sink.release(held)
 
@@ -415,7 +419,7 @@ async def test_a_page_that_fails_leaves_nothing(sink: SqliteSink, select: Select
         bad, content=msgspec.structs.replace(bad.content, purchase_order_state=object())
     )
     with pytest.raises(SinkError, match="cannot use"):
-        await sink.write(Arrival(LEDGER, ASKED, [good, strange]))
+        await sink.write(Arrival(LEDGER, WINDOW, ASKED, [good, strange]))
 
     assert select(_ORDERS) == []
     assert outcomes(await sink.write(arrival(order("A1")))) == ["new"]

@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,13 @@ from vendororders_async.sinks.base import Arrival, Ledger, Outcome
 from vendororders_async.sinks.sqlite import SqliteSink
 from vendororders_async.sinks.sqlite_file import open_database, transaction
 from vendororders_async.sinks.sqlite_pages import PageWriter
+from vendororders_async.windows import Window
 
 Select = Callable[..., list[tuple[Any, ...]]]
 
 LEDGER = Ledger("acme-us", "retail", "created", "amazon")
 ASKED = datetime(2026, 11, 21, 12, tzinfo=UTC)
+WINDOW = Window(ASKED - timedelta(days=1), ASKED)
 STAMP = "2026-11-21T12:00:00.000000Z"
 VALID = """
 SELECT json_valid(document) FROM purchase_orders
@@ -48,7 +50,7 @@ async def store(sink: SqliteSink, raw: str | bytes, content: type[Row] = Order) 
     document = decode_document(raw.encode() if isinstance(raw, str) else raw, content)
     assert document.content is not None, document.reason
 
-    await sink.write(Arrival(LEDGER, ASKED, [document]))
+    await sink.write(Arrival(LEDGER, WINDOW, ASKED, [document]))
 
 
 def order(*items: str) -> str:
@@ -245,7 +247,7 @@ async def test_views_have_every_item_of_the_samples(sink: SqliteSink, select: Se
         ("getPurchaseOrdersStatus", OrderStatus, key + "purchase_order_item_statuses"),
     ):
         body = sample(operation, "200.json")
-        await sink.write(Arrival(LEDGER, ASKED, decode_page(body, content).documents))
+        await sink.write(Arrival(LEDGER, WINDOW, ASKED, decode_page(body, content).documents))
         payload = json.loads(body)["payload"]
         items = [
             (row["purchaseOrderNumber"], item["itemSequenceNumber"])
@@ -264,7 +266,7 @@ def store_of(document: bytes, content: type[Row]) -> Iterator[sqlite3.Connection
         tempfile.TemporaryDirectory() as directory,
         closing(open_database(Path(directory, "orders.db"))) as connection,
     ):
-        page = Arrival(LEDGER, ASKED, [decode_document(document, content)])
+        page = Arrival(LEDGER, WINDOW, ASKED, [decode_document(document, content)])
         with transaction(connection):
             (written,) = PageWriter(connection, page, STAMP).write()
 

@@ -20,7 +20,7 @@ class AccountLock:
 
     def __init__(self, directory: Path, account: str, sink: str) -> None:
         self._what = f"account {one_line(account)} in {sink}"
-        self._path = directory / _file_name(account)
+        self._path = directory / f"{safe_name(account)}.lock"
         # Whoever acquires it need not be the thread that releases it, nor share its hold.
         self._lock = FileLock(self._path, timeout=0, mode=0o600, thread_local=False)
 
@@ -43,7 +43,7 @@ class AccountLock:
         self._lock.release()
 
 
-def _file_name(account: str) -> str:
-    """Return a name that any file system takes, and that no other account has."""
+def safe_name(account: str) -> str:
+    """Return a file name that any file system takes, and that no other account has."""
     readable = re.sub(r"[^A-Za-z0-9]+", "-", account)[:40].strip("-")
-    return f"{readable}.{hashlib.sha256(account.encode()).hexdigest()[:16]}.lock"
+    return f"{readable}.{hashlib.sha256(account.encode()).hexdigest()[:16]}"

@@ -6,7 +6,7 @@ finished in the same store, and never before all of its pages are durable there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +15,7 @@ from typing import Protocol, Self
 import msgspec
 
 from ..pages import Document, Row
-from ..windows import FinishedWindow
+from ..windows import FinishedWindow, Window
 
 
 class Outcome(StrEnum):
@@ -38,9 +38,13 @@ class Ledger(msgspec.Struct, frozen=True):
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
-    """A page on its way into the sink; *asked_at* is when its request was sent."""
+    """Documents on their way into the sink; *asked_at* is when their request was sent.
+
+    They belong to *window*, which is finished after the last of them.
+    """
 
     ledger: Ledger
+    window: Window
     asked_at: datetime
     documents: Sequence[Document[Row]]
 
@@ -61,6 +65,25 @@ class Quarantined(msgspec.Struct, frozen=True, gc=False):
     document: bytes
     reason: str
     first_seen_at: datetime
+
+
+class StoredOrder(msgspec.Struct, frozen=True, gc=False):
+    """The newest version of an order that a sink holds, as Amazon sent it."""
+
+    account: str
+    api: str
+    purchase_order_number: str
+    seen_at: datetime
+    document: bytes
+
+
+class StreamState(msgspec.Struct, frozen=True):
+    """How a stream of an account is doing, as far as the sink knows."""
+
+    ledger: Ledger
+    windows: tuple[FinishedWindow, ...]
+    last_success_at: datetime | None = None
+    last_error: str | None = None
 
 
 class Sink(Protocol):
@@ -84,6 +107,17 @@ class Sink(Protocol):
     async def last_success_at(self, account: str) -> datetime | None:
         """Return when something was last written for *account*."""
 
+    async def begin(self, ledger: Ledger, window: Window) -> datetime:
+        """Note that a window is begun now, and return since when it is being read.
+
+        That is earlier than now where a run that did not finish had begun some of it.
+        """
+
+    async def fresh(
+        self, account: str, api: str, numbers: Sequence[str], since: datetime
+    ) -> frozenset[str]:
+        """Return those of *numbers* whose details were asked for and stored after *since*."""
+
     async def write(self, arrival: Arrival) -> list[Written]:
         """Store a page in one transaction; answer for each document in turn.
 
@@ -102,6 +136,12 @@ class Sink(Protocol):
 
     async def quarantine(self, account: str, api: str) -> list[Quarantined]:
         """Return what stands in the quarantine."""
+
+    async def states(self) -> list[StreamState]:
+        """Return all streams of all accounts that the sink knows of."""
+
+    def orders(self) -> AsyncIterator[list[StoredOrder]]:
+        """Yield every order once, in its newest version, some at a time."""
 
     async def release(self, quarantined: Quarantined) -> None:
         """Take out of the quarantine what could be stored after all."""

@@ -108,6 +108,19 @@ CREATE TABLE IF NOT EXISTS windows (
     PRIMARY KEY (account, api, stream, source, "after", "before")
 ) STRICT, WITHOUT ROWID;
 
+-- Windows whose orders are asked for one by one, and that are not finished: disjoint within
+-- a stream. A run that goes on within a day does not ask again for what it finds stored.
+CREATE TABLE IF NOT EXISTS begun_windows (
+    account TEXT NOT NULL,
+    api TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    source TEXT NOT NULL,
+    "after" TEXT NOT NULL,
+    "before" TEXT NOT NULL,
+    begun_at TEXT NOT NULL,
+    PRIMARY KEY (account, api, stream, source, "after", "before")
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS account_streams (
     account TEXT NOT NULL,
     api TEXT NOT NULL,

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
 from .. import clock
 from ..clock import format_stored, parse_instant
 from ..errors import SinkError
-from ..windows import FinishedWindow
+from ..windows import FinishedWindow, Window
 from . import sqlite_ledger as ledgers
+from . import sqlite_reader as readers
 from .account_lock import AccountLock
-from .base import Arrival, Ledger, Quarantined, Written
+from .base import Arrival, Ledger, Quarantined, StoredOrder, StreamState, Written
 from .sqlite_file import errors_explained, open_database, transaction
 from .sqlite_pages import PageWriter
 from .writer_thread import WriterThread
@@ -39,10 +41,18 @@ class SqliteSink:
 
     Others may read the file meanwhile (it is in WAL mode); its mode is 0600. Every method
     raises `SinkError`, in one line, when the file cannot be used. *now* stamps the rows.
+    With *read_only* the file must be there, and nothing in it changes.
     """
 
-    def __init__(self, path: str | Path, *, now: Callable[[], datetime] = clock.now) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        now: Callable[[], datetime] = clock.now,
+        read_only: bool = False,
+    ) -> None:
         self._path = Path(path).expanduser()
+        self._open_file = readers.open_to_read if read_only else open_database
         self._now = now
         self._thread: WriterThread | None = None
         self._connection: sqlite3.Connection | None = None  # touched in the thread alone
@@ -86,6 +96,21 @@ class SqliteSink:
     async def last_success_at(self, account: str) -> datetime | None:
         """Return when something was last written for *account*, whatever its source."""
         return await self._read(lambda connection: ledgers.last_success(connection, account))
+
+    async def begin(self, ledger: Ledger, window: Window) -> datetime:
+        """Note that a window is begun now, and return since when it is being read."""
+        now = self._now()
+        return await self._change(
+            lambda connection: ledgers.begin_window(connection, ledger, window, now)
+        )
+
+    async def fresh(
+        self, account: str, api: str, numbers: Sequence[str], since: datetime
+    ) -> frozenset[str]:
+        """Return those of *numbers* whose details were asked for and stored since then."""
+        return await self._read(
+            lambda connection: ledgers.fresh_numbers(connection, account, api, numbers, since)
+        )
 
     async def write(self, arrival: Arrival) -> list[Written]:
         """Store a page in one transaction; answer for each document in turn."""
@@ -133,6 +158,21 @@ class SqliteSink:
 
         return await self._read(job)
 
+    async def states(self) -> list[StreamState]:
+        """Return all streams of all accounts that the store knows of."""
+        return await self._read(readers.read_states)
+
+    async def orders(self) -> AsyncIterator[list[StoredOrder]]:
+        """Yield every order once, in its newest version, some at a time."""
+        last: StoredOrder | None = None
+        while batch := await self._read(partial(readers.read_orders, last=last)):
+            yield batch
+            last = batch[-1]
+
+    async def order_counts(self) -> dict[tuple[str, str], int]:
+        """Return how many orders there are, by account and API."""
+        return await self._read(readers.count_orders)
+
     async def release(self, quarantined: Quarantined) -> None:
         """Take out of the quarantine what could be stored after all."""
         ledger = quarantined.ledger
@@ -165,7 +205,8 @@ class SqliteSink:
         return self._thread
 
     def _open(self) -> None:
-        self._connection = open_database(self._path)
+        with errors_explained(self._path):
+            self._connection = self._open_file(self._path)
 
     def _close(self) -> None:
         if self._connection is not None:

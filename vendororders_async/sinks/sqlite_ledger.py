@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from ..clock import format_stored, parse_instant
 from ..errors import one_line
-from ..windows import FinishedWindow, Window
+from ..windows import FinishedWindow, Window, WindowSet
 from .base import Ledger
+
+# What was begun longer ago is begun anew: its details have aged.
+_BEGUN_FOR = timedelta(hours=24)
+
+LOOKED_UP = 100  # numbers at once: a page's
 
 _WINDOWS = """
 SELECT "after", "before", begun_at FROM windows
@@ -31,6 +37,31 @@ WHERE NOT EXISTS (
         AND "after" <= ?5 AND "before" >= ?6 AND begun_at >= ?7
 )
 """
+
+_BEGUN = """
+DELETE FROM begun_windows
+WHERE account = ? AND api = ? AND stream = ? AND source = ? AND "after" < ? AND "before" > ?
+RETURNING "after", "before", begun_at
+"""
+
+_BEGIN = """
+INSERT INTO begun_windows (account, api, stream, source, "after", "before", begun_at)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+
+_IS_BEGUN = """
+SELECT EXISTS (
+    SELECT 1 FROM begun_windows
+    WHERE account = ? AND api = ? AND stream = ? AND source = ? AND "after" < ? AND "before" > ?
+)
+"""
+
+# Each number is bound by itself: json_each(?) would end one at a NUL.
+_FRESH = f"""
+SELECT purchase_order_number FROM purchase_orders
+WHERE account = ? AND api = ? AND has_details AND asked_at >= ?
+    AND purchase_order_number IN ({", ".join("?" * LOOKED_UP)})
+"""  # noqa: S608 - nothing but question marks
 
 _SUCCEEDED = """
 INSERT INTO account_streams (account, api, stream, source, last_success_at)
@@ -58,6 +89,63 @@ def finished_windows(connection: sqlite3.Connection, ledger: Ledger) -> list[Fin
     ]
 
 
+def begin_window(
+    connection: sqlite3.Connection, ledger: Ledger, window: Window, now: datetime
+) -> datetime:
+    """Note that *window* is begun, and return since when, earlier runs included."""
+    begun_at = min([now, *_end_begun(connection, ledger, window, now - _BEGUN_FOR)])
+    _note_begun(connection, ledger, window, begun_at)
+    return begun_at
+
+
+def is_begun(connection: sqlite3.Connection, ledger: Ledger, window: Window) -> bool:
+    """Return whether some of *window* is begun and not finished."""
+    span = (format_stored(window.before), format_stored(window.after))
+    return bool(connection.execute(_IS_BEGUN, (*_key(ledger), *span)).fetchone()[0])
+
+
+def fresh_numbers(
+    connection: sqlite3.Connection,
+    account: str,
+    api: str,
+    numbers: Sequence[str],
+    since: datetime,
+) -> frozenset[str]:
+    """Return those of *numbers* whose details were asked for at *since* or later."""
+    found: set[str] = set()
+    for start in range(0, len(numbers), LOOKED_UP):
+        some = numbers[start : start + LOOKED_UP]
+        padded = [*some, *([some[-1]] * (LOOKED_UP - len(some)))]
+        rows = connection.execute(_FRESH, (account, api, format_stored(since), *padded))
+        found.update(number for (number,) in rows)
+    return frozenset(found)
+
+
+def _end_begun(
+    connection: sqlite3.Connection, ledger: Ledger, window: Window, oldest: datetime
+) -> list[datetime]:
+    """Take *window* out of what is begun; return when its parts were, since *oldest*."""
+    span = (format_stored(window.before), format_stored(window.after))
+    rows = connection.execute(_BEGUN, (*_key(ledger), *span)).fetchall()
+    begun_ats = []
+    for after, before, begun in rows:
+        begun_at = parse_instant(begun)
+        if begun_at < oldest:
+            continue
+        begun_ats.append(begun_at)
+        whole = Window(parse_instant(after), parse_instant(before))
+        for rest in WindowSet([whole]) - WindowSet([window]):
+            _note_begun(connection, ledger, rest, begun_at)
+    return begun_ats
+
+
+def _note_begun(
+    connection: sqlite3.Connection, ledger: Ledger, window: Window, begun_at: datetime
+) -> None:
+    moments = (window.after, window.before, begun_at)
+    connection.execute(_BEGIN, (*_key(ledger), *map(format_stored, moments)))
+
+
 def finish_window(
     connection: sqlite3.Connection, ledger: Ledger, finished: FinishedWindow, stamp: str
 ) -> None:
@@ -70,6 +158,7 @@ def finish_window(
     )
     connection.execute(_FORGET_COVERED, (*key, *what))
     connection.execute(_ADD_WINDOW, (*key, *what, stamp))
+    _end_begun(connection, ledger, finished.window, finished.begun_at - _BEGUN_FOR)
     note_success(connection, ledger, stamp)
 
 

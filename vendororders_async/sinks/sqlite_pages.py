@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ import msgspec
 from ..clock import format_stored, parse_instant
 from ..models.retail_procurement import Order, OrderStatus
 from ..pages import Document, Row
+from . import sqlite_ledger as ledgers
 from .base import Arrival, Outcome, Written
 from .rows import OrderRow, StatusRow, Version, digest_of, order_row, same_content, status_row
 
@@ -26,6 +27,12 @@ INSERT INTO superseded_orders
 SELECT account, api, purchase_order_number, change_seq, digest, updated_at, document
 FROM purchase_orders
 WHERE account = ? AND api = ? AND purchase_order_number = ?
+"""
+
+_ASKED_AGAIN = """
+UPDATE purchase_orders SET asked_at = ?1
+WHERE account = ?2 AND api = ?3 AND purchase_order_number = ?4
+    AND has_details AND asked_at < ?1
 """
 
 _NEXT_CHANGE = "UPDATE change_counter SET change_seq = change_seq + 1 RETURNING change_seq"
@@ -165,11 +172,32 @@ class PageWriter:
                 written.append(Written(number, Outcome.UNCHANGED))
                 continue
             rows.append(self._values(row))
+        if ledgers.is_begun(self._connection, self._arrival.ledger, self._arrival.window):
+            self._note_asked(
+                number
+                for (number, place), answer in zip(places.items(), written, strict=True)
+                if answer.outcome is Outcome.UNCHANGED and self._has_details(place)
+            )
         if superseded and table.supersede is not None:
             self._connection.executemany(table.supersede, superseded)
         if rows:
             self._connection.executemany(table.upsert, rows)
         return written
+
+    def _note_asked(self, numbers: Iterable[str]) -> None:
+        """Move *asked_at* of what came again unchanged, and nothing else.
+
+        Only while a window is begun does anybody ask for it (`Sink.fresh`); at other times
+        a row is not rewritten for it.
+        """
+        asked_at = format_stored(self._arrival.asked_at)
+        self._connection.executemany(
+            _ASKED_AGAIN, ((asked_at, *self._owner, number) for number in numbers)
+        )
+
+    def _has_details(self, place: int) -> bool:
+        order = self._arrival.documents[place].content
+        return isinstance(order, Order) and order.order_details is not None
 
     def _held(self, table: _Table, numbers: list[str]) -> dict[str, _Held]:
         """Return what is there of *numbers*, which are at most `_AT_ONCE`."""

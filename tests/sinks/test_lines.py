@@ -1,0 +1,167 @@
+"""Lines of an order, and cells of a spreadsheet: what the views say, and nothing that runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sqlite3
+import stat
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from vendororders_async.models.retail_procurement import Order
+from vendororders_async.pages import decode_document
+from vendororders_async.sinks.base import Arrival, Ledger, StoredOrder
+from vendororders_async.sinks.csv_tables import LINE_COLUMNS, ORDER_COLUMNS, CsvTables, cell
+from vendororders_async.sinks.lines import OrderLine, order_lines
+from vendororders_async.sinks.sqlite import SqliteSink
+from vendororders_async.windows import Window
+
+ASKED = datetime(2026, 11, 21, 12, tzinfo=UTC)
+LEDGER = Ledger("acme-us", "retail", "created", "amazon")
+WINDOW = Window(ASKED - timedelta(days=1), ASKED)
+
+AMOUNTS = (None, 0, 3, -3, "3", 2**62)
+UNITS = (None, "", "Cases", "CASE", "each", "EACHES", "Pallets")
+COSTS: tuple[dict[str, object] | None, ...] = (
+    None,
+    {},
+    {"amount": "1.10", "currencyCode": "EUR"},
+    {"amount": 0.1, "currencyCode": "USD", "unitOfMeasure": "Eaches"},
+    {"amount": "2", "unitOfMeasure": "POUNDS"},
+    {"amount": "1E400"},
+    {"amount": "-0.0000000001", "unitOfMeasure": ""},
+    {"amount": "12345678901234567890.123"},
+)
+
+
+def parsed(document: object) -> Order:
+    """Return what a document says."""
+    content = decode_document(json.dumps(document).encode(), Order).content
+    assert content is not None
+
+    return content
+
+
+async def test_lines_say_what_the_view_says(tmp_path: Path) -> None:
+    """Every combination of quantity, unit and price comes out as in `purchase_order_lines`."""
+    items = [
+        {
+            "itemSequenceNumber": f"{number}",
+            "amazonProductIdentifier": "B0",
+            "vendorProductIdentifier": "=V",
+            "orderedQuantity": {"amount": amount, "unitOfMeasure": unit, "unitSize": size},
+            "netCost": cost,
+        }
+        for number, (amount, unit, size, cost) in enumerate(
+            (amount, unit, size, cost)
+            for amount in AMOUNTS
+            for unit in UNITS
+            for size in (None, 12)
+            for cost in COSTS
+            if not (amount == 2**62 and size)  # SQLite goes on in floating point there
+        )
+    ]
+    document = {"purchaseOrderNumber": "A1", "orderDetails": {"items": items}}
+    raw = decode_document(json.dumps(document).encode(), Order)
+    async with SqliteSink(tmp_path / "orders.db") as sink:
+        await sink.write(Arrival(LEDGER, WINDOW, ASKED, [raw]))
+    with closing(sqlite3.connect(tmp_path / "orders.db")) as reader:
+        columns = ", ".join(OrderLine.__struct_fields__)
+        rows = reader.execute(f"SELECT {columns} FROM purchase_order_lines")  # noqa: S608 - names of ours
+        view = [OrderLine(*row) for row in rows]
+
+    assert order_lines(parsed(document)) == view
+
+
+def test_an_order_without_details_has_no_lines() -> None:
+    """Only its number is known."""
+    assert order_lines(parsed({"purchaseOrderNumber": "A1"})) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+49", "'+49"),
+        ("-", "'-"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "' =1"),
+        ("\r=1", "' =1"),
+        ("\x00=1", "'=1"),
+        ("\x1b[31mred", "[31mred"),
+        ("a\nb", "a b"),
+        ("0012", "0012"),
+        ("a=b", "a=b"),
+        ("ä\xa0\U0001f600", "ä\xa0\U0001f600"),
+        (-3, -3),
+        (-0.5, -0.5),
+        (None, None),
+        (True, 1),
+        (ASKED, "2026-11-21T12:00:00.000000Z"),
+    ],
+)
+def test_no_cell_is_a_formula(value: object, written: object) -> None:
+    """Text that a spreadsheet would run gets an apostrophe; numbers stay numbers."""
+    assert cell(value) == written
+
+
+async def test_tables_appear_when_they_are_whole(tmp_path: Path) -> None:
+    """Two private files of RFC 4180, and nothing of a run that did not come to its end."""
+    document = {
+        "purchaseOrderNumber": 'A"1,\n',
+        "orderDetails": {
+            "purchaseOrderDate": "2026-11-20T01:00:00Z",
+            "dealCode": "=1+1",
+            "items": [{"itemSequenceNumber": "1", "netCost": {"amount": "-1.5"}}],
+        },
+    }
+    raw = json.dumps(document).encode()
+    order = StoredOrder("ac\ud800me", "retail", 'A"1,\n', ASKED, raw)
+    async with CsvTables(tmp_path / "out") as tables:
+        await tables.add([(order, parsed(document))])
+        early = [one.name for one in (tmp_path / "out").iterdir() if one.suffix == ".csv"]
+        await tables.settle()
+    async with CsvTables(tmp_path / "out") as tables:
+        await tables.add([(order, parsed(document))] * 2)
+    files = sorted((tmp_path / "out").iterdir())
+    read = {
+        one.name: list(csv.DictReader(io.StringIO(one.read_text(), newline="")))
+        for one in files
+    }
+
+    assert early == []
+    assert [(one.name, stat.S_IMODE(one.stat().st_mode)) for one in files] == [
+        ("lines.csv", 0o600),
+        ("orders.csv", 0o600),
+    ]
+    assert files[1].read_bytes().startswith(b"account,api,purchase_order_number,")
+    assert files[1].read_bytes().count(b"\r\n") == 2
+    assert [(one["account"], one["purchase_order_number"]) for one in read["orders.csv"]] == [
+        ("ac?me", 'A"1, ')
+    ]
+    assert read["orders.csv"][0]["deal_code"] == "'=1+1"
+    assert read["orders.csv"][0]["purchase_order_date"] == "2026-11-20T01:00:00.000000Z"
+    assert read["lines.csv"][0]["net_cost"] == "-1.5"
+
+
+async def test_columns_are_those_of_the_tables(tmp_path: Path) -> None:
+    """In their order, but for the document and what only one store can say."""
+    own = {"document", "change_seq", "first_seen_at", "updated_at"}
+    async with SqliteSink(tmp_path / "orders.db"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "orders.db")) as reader:
+        orders, lines = (
+            [
+                name
+                for (name,) in reader.execute("SELECT name FROM pragma_table_info(?)", (one,))
+            ]
+            for one in ("purchase_orders", "purchase_order_lines")
+        )
+
+    assert list(ORDER_COLUMNS) == [one for one in orders if one not in own]
+    assert list(LINE_COLUMNS) == lines

@@ -1,0 +1,71 @@
+"""The quarantine of an NDJSON store: a file for each document, its bytes as they came."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from ..errors import SinkError
+from .base import Ledger, Quarantined
+from .ndjson_files import PARTIAL, replace_file
+
+QUARANTINE = "quarantine"  # the folder
+
+
+class _Heading(msgspec.Struct, frozen=True):
+    """The first line of a file; all that follows it is the document."""
+
+    stream: str
+    source: str
+    reason: str
+    first_seen_at: datetime
+
+
+_HEADING = msgspec.json.Decoder(_Heading)
+
+
+class Quarantine:
+    """What of one account and API could not be decoded, in *folder*. Its methods block."""
+
+    def __init__(self, folder: Path, account: str, api: str) -> None:
+        self._folder = folder
+        self._account = account
+        self._api = api
+
+    def add(self, held: Quarantined) -> bool:
+        """Keep *held*, and say whether it is new."""
+        path = self._folder / held.digest
+        if path.exists():
+            return False
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        heading = _Heading(
+            held.ledger.stream, held.ledger.source, held.reason, held.first_seen_at
+        )
+        replace_file(path, msgspec.json.encode(heading) + b"\n" + held.document)
+        return True
+
+    def read(self) -> list[Quarantined]:
+        """Return all that is kept, the oldest first."""
+        if not self._folder.is_dir():
+            return []
+        files = [file for file in self._folder.iterdir() if file.suffix != PARTIAL]
+        held = [one for file in files if (one := self._read(file)) is not None]
+        return sorted(held, key=lambda one: (one.first_seen_at, one.digest))
+
+    def remove(self, digest: str) -> None:
+        """Keep it no longer."""
+        (self._folder / digest).unlink(missing_ok=True)
+
+    def _read(self, file: Path) -> Quarantined | None:
+        try:
+            first, _, document = file.read_bytes().partition(b"\n")
+        except FileNotFoundError:
+            return None  # taken out in the meantime
+        try:
+            heading = _HEADING.decode(first)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise SinkError(f"{file} is damaged") from None
+        ledger = Ledger(self._account, self._api, heading.stream, heading.source)
+        return Quarantined(ledger, file.name, document, heading.reason, heading.first_seen_at)
