@@ -119,6 +119,13 @@ async def test_an_escaped_path_arrives_as_it_was_written() -> None:
         assert server.received[0].start_line.split()[1] == "/orders/a%2Fb%252e%252E%20%C3%BC%3F"
 
 
+async def test_a_transport_is_opened_once() -> None:
+    """Opened again, it would lose the connections that it has."""
+    async with Transport() as transport:
+        with pytest.raises(RuntimeError, match="open already"):
+            await transport.__aenter__()
+
+
 async def test_a_post_has_its_body() -> None:
     """And the type that it was given."""
     async with RawServer(fine) as server:

@@ -91,9 +91,32 @@ class Dispatcher:
         operation = call.operation
         refreshed = False
 
-        def announce(seconds: float, error: RequestError) -> None:
-            self._tell(RetryScheduled(account.name, operation.name, seconds, str(error)))
+        async def once() -> Reply[T]:
+            nonlocal refreshed
+            token = await self._token(account)
+            try:
+                return await self._attempt(account, call, token, urgency)
+            except AccessDenied:
+                # An expired token is a 403 as well, so once is worth a new one
+                if refreshed:
+                    raise
+                refreshed = True
+                self._tokens.reject(account, token)
+                return await self._attempt(account, call, await self._token(account), urgency)
 
+        def announce(seconds: float, error: RequestError) -> None:
+            request_id = getattr(error, "request_id", None)
+            reason = str(error)
+            self._tell(
+                RetryScheduled(account.name, operation.name, seconds, reason, request_id)
+            )
+
+        first: list[RequestError] = []
+        try:
+            return await once()
+        except RequestError as error:
+            first.append(error)
+        # tenacity costs more than the rest of a call, so it comes in only now
         controller = Controller(
             _PATIENCE[urgency],
             repeatable=operation.repeatable,
@@ -102,17 +125,9 @@ class Dispatcher:
         )
         async for attempt in controller.attempts():
             with attempt:
-                token = await self._token(account)
-                try:
-                    return await self._attempt(account, call, token, urgency)
-                except AccessDenied:
-                    # An expired token is a 403 as well, so once is worth a new one
-                    if refreshed:
-                        raise
-                    refreshed = True
-                    self._tokens.reject(account, token)
-                    token = await self._token(account)
-                    return await self._attempt(account, call, token, urgency)
+                if first:
+                    raise first.pop()
+                return await once()
         raise AssertionError("tenacity ends with a return or an error")
 
     async def _token(self, account: Account) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from enum import IntEnum
 from heapq import heappop, heappush
 from http import HTTPStatus
@@ -98,7 +97,8 @@ class Limiter:
     async def acquire(self, urgency: Urgency = Urgency.BULK) -> float:
         """Wait for a permit, and return the loop's time at which it was given."""
         loop = asyncio.get_running_loop()
-        async with self._turn(urgency):
+        await self._take_turn(urgency)
+        try:
             while True:
                 # a 429 that comes in the meantime makes the pause longer
                 while (pause := self._paused_until - loop.time()) > 0:  # noqa: ASYNC110 - a time, no event
@@ -107,6 +107,8 @@ class Limiter:
                 await bucket.acquire()
                 if bucket is self._bucket:  # not drained while we waited
                     return loop.time()
+        finally:
+            self._pass_turn()
 
     def observe(self, status: int, headers: Mapping[str, str], sent_at: float) -> None:
         """Learn from an answer to the request whose permit was given at *sent_at*."""
@@ -154,9 +156,8 @@ class Limiter:
                 await self._bucket.acquire(wanted.burst)
         return self._bucket
 
-    @asynccontextmanager
-    async def _turn(self, urgency: Urgency) -> AsyncIterator[None]:
-        """Hold the head of the queue; aiolimiter itself would not keep the order."""
+    async def _take_turn(self, urgency: Urgency) -> None:
+        """Wait for the head of the queue; aiolimiter itself would not keep the order."""
         if self._taken:
             waiter = asyncio.get_running_loop().create_future()
             heappush(self._waiting, (urgency, next(self._order), waiter))
@@ -167,10 +168,6 @@ class Limiter:
                     self._pass_turn()
                 raise
         self._taken = True
-        try:
-            yield
-        finally:
-            self._pass_turn()
 
     def _pass_turn(self) -> None:
         while self._waiting:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -120,6 +120,12 @@ _CHOICES: dict[str, type[StrEnum]] = {
 _SPANS = ("created", "changed", "updated")
 
 
+@cache
+def _fields(kind: type[Parameters]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Return the fields of *kind*; to look them up costs as much as a small request."""
+    return msgspec.structs.fields(kind)
+
+
 class Operation(msgspec.Struct, Generic[T_co], frozen=True):
     """One row of the table: everything that is particular to an operation.
 
@@ -212,7 +218,7 @@ def http_request(call: Call[Any]) -> HttpRequest:
 
 def query(question: Parameters) -> Iterator[tuple[str, str]]:
     """Yield the parameters of *question* that are set, by their names on the wire."""
-    for field in msgspec.structs.fields(question):
+    for field in _fields(type(question)):
         value = getattr(question, field.name)
         if isinstance(value, bool):
             yield field.encode_name, "true" if value else "false"
@@ -234,9 +240,11 @@ def check(question: Question, *, now: datetime, longest: timedelta | None) -> No
     """
     if not isinstance(question, Parameters):
         return
-    for field in msgspec.structs.fields(question):
+    for field in _fields(type(question)):
         value = getattr(question, field.name)
-        if not isinstance(value, field.type) or (field.name == "limit" and value is True):
+        if not isinstance(value, field.type) or (
+            field.name == "limit" and isinstance(value, bool)
+        ):
             raise InvalidArgument(f"{field.name} cannot be {value!r}")
         _check_value(field.name, value)
     for stem in _SPANS:
@@ -285,23 +293,27 @@ class Stream(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"<Stream {self.name}>"
 
-    def call(self, window: Window, next_token: str | None = None) -> Call[Page[Row]]:
+    @property
+    def has_details(self) -> bool:
+        """Whether its rows can be listed by number, and asked for one by one."""
+        return self.row is Order
+
+    def call(
+        self, window: Window, next_token: str | None = None, *, numbers_only: bool = False
+    ) -> Call[Page[Row]]:
         """Ask for a page of *window*, which is sent as it is.
 
-        A next token does not stand alone: Amazon wants all other parameters repeated.
+        A next token does not stand alone: Amazon wants all other parameters repeated. With
+        *numbers_only* an order comes as its number and state, without details.
         """
         asks = GetPurchaseOrders if self.row is Order else GetPurchaseOrdersStatus
-        return Call(
-            self.operation,
-            asks(
-                limit=LARGEST_PAGE,
-                next_token=next_token,
-                **{
-                    f"{self.bounds}_after": window.after,
-                    f"{self.bounds}_before": window.before,
-                },  # type: ignore[arg-type] # the names are checked by tests
-            ),
-        )
+        given: dict[str, Any] = {
+            f"{self.bounds}_after": window.after,
+            f"{self.bounds}_before": window.before,
+        }
+        if numbers_only and self.has_details:
+            given["include_details"] = False
+        return Call(self.operation, asks(limit=LARGEST_PAGE, next_token=next_token, **given))
 
 
 def _created(row: Row) -> datetime | None:

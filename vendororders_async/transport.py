@@ -110,6 +110,8 @@ class Transport:
         return f"<Transport {state}>"
 
     async def __aenter__(self) -> Self:
+        if self._session is not None:
+            raise RuntimeError("the transport is open already")
         self._session = aiohttp.ClientSession(
             connector=_Connector(limit=self._limit, keepalive_timeout=45),
             timeout=aiohttp.ClientTimeout(
