@@ -33,13 +33,17 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"transport", "limiter", "retry", "settings", "sinks"}),
     # one request under policy, and who may make it
     frozenset({"dispatch"}),
-    frozenset({"auth"}),
+    frozenset({"auth", "caller"}),
+    # any range as an iterator, typed operations
+    frozenset({"iteration"}),
+    frozenset({"retail"}),
+    frozenset({"client"}),
     # jobs know pages and sinks, not HTTP
     frozenset({"jobs"}),
     frozenset({FACE}),
     # a second implementation of Amazon's side
     frozenset({"simulator"}),
-    frozenset({"cli"}),
+    frozenset({"cli", "testing"}),
     frozenset({"__main__"}),
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -31,13 +31,18 @@ from .errors import (
 from .settings import load_accounts
 
 if TYPE_CHECKING:
+    from .auth import AccessTokens
+    from .client import VendorOrdersClient, open_clients
     from .jobs.backfill import backfill
     from .jobs.summary import AccountSummary, Summary
+    from .limiter import Limiters, Urgency
+    from .transport import Transport
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AccessDenied",
+    "AccessTokens",
     "Account",
     "AccountSummary",
     "AuthError",
@@ -46,6 +51,7 @@ __all__ = [
     "Credentials",
     "DecodeError",
     "InvalidArgument",
+    "Limiters",
     "NotFound",
     "PaginationError",
     "Region",
@@ -55,18 +61,28 @@ __all__ = [
     "SinkError",
     "Summary",
     "Throttled",
+    "Transport",
     "TransportError",
+    "Urgency",
+    "VendorOrdersClient",
     "VendorOrdersError",
     "backfill",
     "load_accounts",
+    "open_clients",
 ]
 
 # What brings aiohttp with it is imported when first used: `import vendororders_async` and
 # a command's help stay quick.
 _LATER = {
+    "AccessTokens": ".auth",
     "AccountSummary": ".jobs.summary",
+    "Limiters": ".limiter",
     "Summary": ".jobs.summary",
+    "Transport": ".transport",
+    "Urgency": ".limiter",
+    "VendorOrdersClient": ".client",
     "backfill": ".jobs.backfill",
+    "open_clients": ".client",
 }
 
 

@@ -24,6 +24,9 @@ LONGEST_QUERY = timedelta(days=7)
 # each end of the window it reads; the sinks absorb what comes twice.
 REACH = timedelta(seconds=1)
 
+# What is younger may still be on its way into Amazon's answers, so no window ends there.
+SETTLING = timedelta(minutes=2)
+
 LONGEST_CORE = LONGEST_QUERY - 2 * REACH
 
 
