@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
+import simulated
+
 from vendororders_async.errors import SinkError
-from vendororders_async.sinks.base import Arrival, Ledger, Outcome, Quarantined, Written
-from vendororders_async.windows import FinishedWindow
+from vendororders_async.models.retail_procurement import Order
+from vendororders_async.sinks.base import (
+    Arrival,
+    Ledger,
+    Outcome,
+    Quarantined,
+    StoredOrder,
+    StreamState,
+    Written,
+)
+from vendororders_async.windows import FinishedWindow, Window
 
 
 class MemorySink:
     """Implements `Sink` with dictionaries; *before* is called with each method's name."""
 
-    def __init__(self, before: Callable[[str], None] = lambda _name: None) -> None:
-        self.orders: dict[tuple[str, str, str], bytes] = {}  # account, stream's rows, number
+    def __init__(
+        self,
+        before: Callable[[str], None] = lambda _name: None,
+        *,
+        now: Callable[[], datetime] = simulated.now,
+    ) -> None:
+        self.documents: dict[tuple[str, str, str], bytes] = {}  # account, stream's rows, number
         self.finished: dict[Ledger, list[FinishedWindow]] = {}
         self.held: dict[tuple[str, bytes], Quarantined] = {}
         self.ends: dict[str, tuple[datetime | None, str | None]] = {}
         self.touched_at: dict[str, datetime] = {}
+        self.begun: dict[tuple[Ledger, Window], datetime] = {}
+        self.asked_at: dict[tuple[str, str], datetime] = {}  # account, number: its details
+        self.now = now
         self._locked: set[str] = set()
         self._before = before
 
@@ -47,6 +66,29 @@ class MemorySink:
     async def last_success_at(self, account: str) -> datetime | None:
         return self.touched_at.get(account)
 
+    async def begin(self, ledger: Ledger, window: Window) -> datetime:
+        self._before("begin")
+        now = self.now()
+        overlapping = [
+            begun_at
+            for (owner, other), begun_at in self.begun.items()
+            if owner == ledger and other.after < window.before and other.before > window.after
+        ]
+        recent = [one for one in overlapping if now - one <= timedelta(hours=24)]
+        self.begun[ledger, window] = min([now, *recent])
+        return self.begun[ledger, window]
+
+    async def fresh(
+        self,
+        account: str,
+        api: str,  # noqa: ARG002 - there is one
+        numbers: Sequence[str],
+        since: datetime,
+    ) -> frozenset[str]:
+        self._before("fresh")
+        asked_at = {one: self.asked_at.get((account, one)) for one in numbers}
+        return frozenset(one for one, at in asked_at.items() if at is not None and at >= since)
+
     async def write(self, arrival: Arrival) -> list[Written]:
         self._before("write")
         account = arrival.ledger.account
@@ -63,8 +105,13 @@ class MemorySink:
                 written.append(Written(None, outcome))
                 continue
             key = (account, kind, one.content.purchase_order_number)
-            known = self.orders.get(key)
-            self.orders[key] = one.raw
+            known = self.documents.get(key)
+            if isinstance(one.content, Order) and one.content.order_details is not None:
+                self.asked_at[account, key[2]] = arrival.asked_at
+            elif kind == "order" and (account, key[2]) in self.asked_at:
+                written.append(Written(key[2], Outcome.UNCHANGED))
+                continue
+            self.documents[key] = one.raw
             outcome = Outcome.NEW if known is None else Outcome.CHANGED
             written.append(Written(key[2], Outcome.UNCHANGED if known == one.raw else outcome))
         self.touched_at[account] = arrival.asked_at
@@ -73,6 +120,7 @@ class MemorySink:
     async def finish(self, ledger: Ledger, finished: FinishedWindow) -> None:
         self._before("finish")
         self.finished.setdefault(ledger, []).append(finished)
+        self.begun.pop((ledger, finished.window), None)
 
     async def ended(
         self, ledger: Ledger, *, covered_until: datetime | None, error: str | None
@@ -88,3 +136,13 @@ class MemorySink:
 
     async def release(self, quarantined: Quarantined) -> None:
         del self.held[quarantined.ledger.account, quarantined.document]
+
+    async def states(self) -> list[StreamState]:
+        return [StreamState(ledger, tuple(self.finished[ledger])) for ledger in self.finished]
+
+    async def orders(self) -> AsyncIterator[list[StoredOrder]]:
+        yield [
+            StoredOrder(account, "retail", number, self.touched_at[account], raw)
+            for (account, kind, number), raw in self.documents.items()
+            if kind == "order"
+        ]

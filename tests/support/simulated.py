@@ -6,8 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from vendororders_async.accounts import Account, Credentials
-from vendororders_async.simulator import Served, Settings, Simulator
+from vendororders_async.accounts import Account
+from vendororders_async.simulator import Settings, Simulator
+from vendororders_async.testing import accounts_of
+
+__all__ = ["NOW", "QUICK", "SINCE", "UNTIL", "accounts_of", "now", "simulation"]
 
 NOW = datetime(2026, 6, 15, 12, 0, 30, tzinfo=UTC)
 UNTIL = NOW - timedelta(days=10)
@@ -22,23 +25,6 @@ def now() -> datetime:
     return NOW
 
 
-def accounts_of(served: Served) -> list[Account]:
-    """Return the simulator's accounts as the client wants them."""
-    return [
-        Account(
-            name=one.name,
-            credentials=Credentials(
-                client_id=one.client_id,
-                client_secret=one.client_secret,
-                refresh_token=one.refresh_token,
-            ),
-            endpoint=served.url,
-            token_url=f"{served.url}/auth/o2/token",
-        )
-        for one in served.accounts
-    ]
-
-
 @asynccontextmanager
 async def simulation(
     settings: Settings = QUICK,
@@ -46,4 +32,4 @@ async def simulation(
     """Serve a simulator whose present is `NOW`, with the accounts to use it."""
     simulator = Simulator(settings, now=now)
     async with simulator.serve() as served:
-        yield simulator, accounts_of(served)
+        yield simulator, list(accounts_of(served))

@@ -29,6 +29,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         ready = super().select(0)
         if ready or timeout == 0:
             self._idle_since = None
+            self.loop.advance(0)
             return ready
         self._refuse_to_stall(timeout)
         if self.loop.jobs_running or timeout is None or self.loop.sockets_open:
