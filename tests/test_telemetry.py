@@ -8,14 +8,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from vendororders_async.telemetry import (
+    LOG_FIELDS,
     AccountFailed,
     AccountFinished,
     AttemptMade,
     BeyondHistory,
+    DetailMissing,
     Event,
     RetryScheduled,
     WindowFailed,
     WindowFinished,
+    WindowRestarted,
     fan_out,
     log_event,
 )
@@ -56,6 +59,16 @@ INTERVAL = "2026-01-01T00:00:00Z/2026-01-02T00:00:00Z"
             logging.WARNING,
             f"germany created {INTERVAL} lies behind Amazon's history and was not served",
         ),
+        (
+            WindowRestarted("germany", "created", WINDOW, "expired"),
+            logging.INFO,
+            f"germany created {INTERVAL} again from its start: expired",
+        ),
+        (
+            DetailMissing("germany", "getPurchaseOrder", "created", WINDOW, "A1", "gone"),
+            logging.WARNING,
+            f"germany created {INTERVAL} no details of A1, only number and state stored: gone",
+        ),
         (AccountFailed("germany", "refused"), logging.ERROR, "account germany: refused"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, tuple) else None,
@@ -69,6 +82,23 @@ def test_each_event_is_logged_by_who_needs_it(
 
     assert [(one.name, one.levelno, one.getMessage()) for one in caplog.records] == [
         ("vendororders_async", level, words)
+    ]
+
+
+def test_a_record_carries_its_fields(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever formats it need not take the message apart."""
+    event = WindowFailed("germany", "created", WINDOW, "no", request_id="abc")
+    with caplog.at_level(logging.DEBUG, logger="vendororders_async"):
+        log_event(event)
+        log_event(AttemptMade("germany", "getPurchaseOrders", 200, 0.25, 1.0, "def"))
+    found = [
+        {name: getattr(one, name) for name in LOG_FIELDS if hasattr(one, name)}
+        for one in caplog.records
+    ]
+
+    assert found == [
+        {"account": "germany", "stream": "created", "window": INTERVAL, "request_id": "abc"},
+        {"account": "germany", "operation": "getPurchaseOrders", "request_id": "def"},
     ]
 
 

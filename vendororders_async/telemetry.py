@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from .usage import UsagePlan
 from .windows import Window
 
 
@@ -35,6 +36,15 @@ class RetryScheduled(msgspec.Struct, frozen=True, gc=False):
     operation: str
     seconds: float
     reason: str
+    request_id: str | None = None
+
+
+class PlanGranted(msgspec.Struct, frozen=True, gc=False):
+    """Amazon grants an account *plan* for an operation, as far as is known by now."""
+
+    account: str
+    operation: str
+    plan: UsagePlan
 
 
 class StreamPlanned(msgspec.Struct, frozen=True, gc=False):
@@ -62,12 +72,66 @@ class PageStored(msgspec.Struct, frozen=True, gc=False):
     outside_count: int
 
 
+class PageListed(msgspec.Struct, frozen=True, gc=False):
+    """A page of *row_count* numbers came, whose details are asked for one by one."""
+
+    account: str
+    operation: str
+    stream: str
+    window: Window
+    row_count: int
+
+
+class DetailStored(msgspec.Struct, frozen=True, gc=False):
+    """The answer for one listed order is durable in the sink.
+
+    *outside_count* tells how many windows waited for it that its own date lies outside of.
+    """
+
+    account: str
+    operation: str
+    stream: str
+    window: Window
+    outside_count: int
+
+
+class DetailMissing(msgspec.Struct, frozen=True, gc=False):
+    """Amazon listed an order, and has no details of it: only number and state are stored."""
+
+    account: str
+    operation: str
+    stream: str
+    window: Window
+    purchase_order_number: str
+    reason: str
+    request_id: str | None = None
+
+
+class OrdersQuarantined(msgspec.Struct, frozen=True, gc=False):
+    """So many documents of a window could not be decoded; they are set aside, whole."""
+
+    account: str
+    stream: str
+    window: Window
+    count: int
+
+
 class WindowFinished(msgspec.Struct, frozen=True, gc=False):
     """All pages of a window are durable, and the sink says so."""
 
     account: str
     stream: str
     window: Window
+
+
+class WindowRestarted(msgspec.Struct, frozen=True, gc=False):
+    """A window is read once more from its start, because of *reason*."""
+
+    account: str
+    stream: str
+    window: Window
+    reason: str
+    request_id: str | None = None
 
 
 class WindowFailed(msgspec.Struct, frozen=True, gc=False):
@@ -77,6 +141,7 @@ class WindowFailed(msgspec.Struct, frozen=True, gc=False):
     stream: str
     window: Window
     reason: str
+    request_id: str | None = None
 
 
 class BeyondHistory(msgspec.Struct, frozen=True, gc=False):
@@ -98,14 +163,21 @@ class AccountFailed(msgspec.Struct, frozen=True, gc=False):
 
     account: str
     reason: str
+    request_id: str | None = None
 
 
 Event = (
     AttemptMade
     | RetryScheduled
+    | PlanGranted
     | StreamPlanned
     | PageStored
+    | PageListed
+    | DetailStored
+    | DetailMissing
+    | OrdersQuarantined
     | WindowFinished
+    | WindowRestarted
     | WindowFailed
     | BeyondHistory
     | AccountFinished
@@ -117,36 +189,68 @@ Observer = Callable[[Event], None]
 _log = logging.getLogger("vendororders_async")
 
 
+# What a record carries beside its message, for whoever formats it. The names are safe: no
+# attribute of a record is called so.
+LOG_FIELDS = (
+    "account",
+    "operation",
+    "stream",
+    "window",
+    "purchase_order_number",
+    "request_id",
+)
+
+
 def log_event(event: Event) -> None:
-    """Write *event* to the log of this package: what needs a person as warnings."""
+    """Write *event* to the log of this package: what needs a person as warnings.
+
+    Its `LOG_FIELDS` go with the record as ``extra``.
+    """
+    if isinstance(event, AttemptMade) and not _log.isEnabledFor(logging.DEBUG):
+        return  # it comes with every request, and is seldom asked for
+    level, message = _words(event)
+    if level != logging.NOTSET and _log.isEnabledFor(level):
+        fields = {name: getattr(event, name, None) for name in LOG_FIELDS}
+        extra = {name: str(value) for name, value in fields.items() if value is not None}
+        _log.log(level, "%s", message, extra=extra)
+
+
+def _words(event: Event) -> tuple[int, str]:  # noqa: PLR0911 - a table of events
+    """Return how much *event* matters, and what it says; most say nothing."""
     match event:
         case AttemptMade():
-            _log.debug(
-                "%s for %s: %s in %.3f s",
-                event.operation,
-                event.account,
-                event.status or "no answer",
-                event.seconds,
+            answer = event.status or "no answer"
+            return (
+                logging.DEBUG,
+                f"{event.operation} for {event.account}: {answer} in {event.seconds:.3f} s",
             )
         case RetryScheduled():
-            _log.info(
-                "%s, again in %.1f s",
-                event.reason,
-                event.seconds,
-            )
+            return logging.INFO, f"{event.reason}, again in {event.seconds:.1f} s"
+        case WindowRestarted():
+            return logging.INFO, f"{_place(event)} again from its start: {event.reason}"
         case WindowFailed():
-            _log.warning(
-                "%s %s %s given up: %s", event.account, event.stream, event.window, event.reason
-            )
+            return logging.WARNING, f"{_place(event)} given up: {event.reason}"
+        case DetailMissing():
+            what = f"no details of {event.purchase_order_number}, only number and state stored"
+            return logging.WARNING, f"{_place(event)} {what}: {event.reason}"
+        case OrdersQuarantined():
+            what = f"{event.count} could not be decoded, see `vendororders quarantine list`"
+            return logging.WARNING, f"{_place(event)} {what}"
         case BeyondHistory():
-            _log.warning(
-                "%s %s %s lies behind Amazon's history and was not served",
-                event.account,
-                event.stream,
-                event.window,
+            return (
+                logging.WARNING,
+                f"{_place(event)} lies behind Amazon's history and was not served",
             )
         case AccountFailed():
-            _log.error("account %s: %s", event.account, event.reason)
+            return logging.ERROR, f"account {event.account}: {event.reason}"
+        case _:
+            return logging.NOTSET, ""
+
+
+def _place(
+    event: WindowRestarted | WindowFailed | DetailMissing | OrdersQuarantined | BeyondHistory,
+) -> str:
+    return f"{event.account} {event.stream} {event.window}"
 
 
 def fan_out(*observers: Observer) -> Observer:

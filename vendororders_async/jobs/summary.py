@@ -17,8 +17,12 @@ from ..telemetry import (
     AccountFinished,
     AttemptMade,
     BeyondHistory,
+    DetailMissing,
+    DetailStored,
     Event,
+    PageListed,
     PageStored,
+    PlanGranted,
     RetryScheduled,
     StreamPlanned,
     WindowFailed,
@@ -48,7 +52,9 @@ class Summary(msgspec.Struct, frozen=True):
     *orders* counts distinct purchase orders received, of which *new*, *changed* and
     *unchanged* are what they were to the sink; *requests* are sends to the Selling
     Partner API, repeats included; *seconds* is wall time, *ideal_seconds* the least that
-    the usage plan allows for what was received.
+    the usage plan allows for what was received. *missing_details* counts orders that Amazon
+    lists and has no details of: their number and state are stored, and asking again would
+    not help, so they do not make a run incomplete.
     """
 
     complete: bool
@@ -63,6 +69,7 @@ class Summary(msgspec.Struct, frozen=True):
     quarantine_standing: int
     outside_window: int
     beyond_history: int
+    missing_details: int
     seconds: float
     ideal_seconds: float
     accounts: dict[str, AccountSummary]
@@ -120,9 +127,11 @@ class _AccountTally:
         self.quarantined = 0
         self.outside_window = 0
         self.beyond_history = 0
+        self.missing_details = 0
         self.retries = 0
         self.error: str | None = None
         self.loads: dict[tuple[str, str], _Load] = {}  # by operation and stream
+        self.details: Counter[str] = Counter()  # by operation: one request an order
         self.plans: dict[str, UsagePlan] = {}  # by operation
 
     @property
@@ -130,12 +139,16 @@ class _AccountTally:
         return self.is_done and not (self.error or self.failed_count or self.quarantined)
 
     def ideal_seconds(self) -> float:
-        needed: Counter[str] = Counter()
+        needed = self.details.copy()
         for (operation, _stream), load in self.loads.items():
             needed[operation] += load.request_count
-        return max(
-            (plan.seconds_for(needed[name]) for name, plan in self.plans.items()), default=0.0
-        )
+        known = self.plans.keys() & needed  # cut short, it may not have come to all of them
+        return max((self.plans[name].seconds_for(needed[name]) for name in known), default=0.0)
+
+    def _what_is_wrong(self) -> str | None:
+        if self.error is None and self.quarantined:
+            return f"{self.quarantined} documents could not be decoded: they are in quarantine"
+        return self.error
 
     def summary(self) -> AccountSummary:
         return AccountSummary(
@@ -144,7 +157,7 @@ class _AccountTally:
             windows=self.window_count,
             requests=self.attempts.total(),
             throttled=self.attempts[HTTPStatus.TOO_MANY_REQUESTS],
-            error=self.error,
+            error=self._what_is_wrong(),
         )
 
 
@@ -155,7 +168,7 @@ class Tally:
         self._accounts = {name: _AccountTally() for name in accounts}
         self.quarantine_standing = 0
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event) -> None:  # noqa: C901, PLR0912 - a table of events
         """Add *event* to the figures of its account."""
         tally = self._accounts[event.account]
         match event:
@@ -165,9 +178,19 @@ class Tally:
                 tally.retries += 1
             case StreamPlanned():
                 tally.loads[event.operation, event.stream] = _Load(event.seconds)
+            case PlanGranted():
+                tally.plans[event.operation] = event.plan
             case PageStored():
                 tally.loads[event.operation, event.stream].row_count += event.row_count
                 tally.outside_window += event.outside_count
+            case PageListed():
+                tally.loads[event.operation, event.stream].row_count += event.row_count
+            case DetailStored():
+                tally.details[event.operation] += 1
+                tally.outside_window += event.outside_count
+            case DetailMissing():
+                tally.details[event.operation] += 1
+                tally.missing_details += 1
             case WindowFinished():
                 tally.window_count += 1
             case WindowFailed():
@@ -179,10 +202,6 @@ class Tally:
                 tally.is_done = True
             case AccountFailed():
                 tally.error = event.reason
-
-    def granted(self, account: str, operation: str, plan: UsagePlan) -> None:
-        """Take note of the usage plan of *account*; the last one known counts."""
-        self._accounts[account].plans[operation] = plan
 
     def written(self, account: str, rows: Iterable[Written], *, are_orders: bool) -> None:
         """Take note of what a page meant to the sink; statuses are not counted as orders."""
@@ -213,6 +232,7 @@ class Tally:
             quarantine_standing=self.quarantine_standing,
             outside_window=sum(tally.outside_window for tally in tallies),
             beyond_history=sum(tally.beyond_history for tally in tallies),
+            missing_details=sum(tally.missing_details for tally in tallies),
             seconds=round(seconds, 3),
             ideal_seconds=max((tally.ideal_seconds() for tally in tallies), default=0.0),
             accounts={name: tally.summary() for name, tally in self._accounts.items()},

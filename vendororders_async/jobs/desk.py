@@ -1,0 +1,102 @@
+"""What all reading for one account shares: whom to ask, where to write, whom to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+
+from ..accounts import Account
+from ..dispatch import Dispatcher, Reply
+from ..errors import RequestError
+from ..limiter import Gate, Limiters, Urgency
+from ..operations import Call, Operation, Stream
+from ..pages import Document, Row
+from ..planner import Span, in_flight
+from ..sinks import Sink
+from ..sinks.base import Arrival, Ledger, Outcome
+from ..telemetry import Observer, OrdersQuarantined, PlanGranted, WindowFailed
+from .summary import Tally
+
+T = TypeVar("T")
+
+API = "retail"
+
+_FIRST_LATENCY = 1.0  # seconds, until there is one to go by
+_LATENCY_MEMORY = 0.2  # how much a new latency counts against those before
+
+
+class Desk(NamedTuple):
+    """One account, and everything that reading for it needs."""
+
+    account: Account
+    sink: Sink
+    dispatcher: Dispatcher
+    limiters: Limiters
+    tally: Tally
+    tell: Observer
+    now: Callable[[], datetime]
+    errors: dict[str, str]  # by stream: the first that cost a window
+
+    @property
+    def name(self) -> str:
+        """The account's."""
+        return self.account.name
+
+    def gate(self, operation: Operation[object]) -> Gate:
+        """Return what lets requests of *operation* through."""
+        return self.limiters.of(self.account, operation)
+
+    def ledger(self, stream: Stream) -> Ledger:
+        """Return where the windows of *stream* are recorded."""
+        return Ledger(self.name, API, stream.name, self.account.source)
+
+    async def send(self, call: Call[T]) -> Reply[T]:
+        """Send *call* behind everybody who waits in person."""
+        return await self.dispatcher.send(self.account, call, urgency=Urgency.BULK)
+
+    async def write(
+        self,
+        stream: Stream,
+        span: Span,
+        asked_at: datetime,
+        documents: Sequence[Document[Row]],
+    ) -> None:
+        """Store *documents*, which came for *span*, and count what they meant to the sink."""
+        written = await self.sink.write(
+            Arrival(self.ledger(stream), span.window, asked_at, documents)
+        )
+        self.tally.written(self.name, written, are_orders=stream.has_details)
+        count = sum(one.outcome is Outcome.QUARANTINED for one in written)
+        if count:
+            self.tell(OrdersQuarantined(self.name, stream.name, span.window, count))
+
+    def given_up(self, span: Span, reason: str, error: RequestError) -> None:
+        """Tell, and remember, that *span* is not going to be read."""
+        request_id = getattr(error, "request_id", None)
+        self.tell(WindowFailed(self.name, span.stream, span.window, reason, request_id))
+        self.errors.setdefault(span.stream, reason)
+
+
+class Pace:
+    """How many requests keep one bucket of an account busy, as its answers have it."""
+
+    def __init__(self, desk: Desk, operation: Operation[object]) -> None:
+        self._desk = desk
+        self._operation = operation
+        self._gate = desk.gate(operation)
+        self._latency = _FIRST_LATENCY
+        self._told = self._gate.plan
+        desk.tell(PlanGranted(desk.name, operation.name, self._told))
+
+    @property
+    def in_flight(self) -> int:
+        """So many requests are to be under way."""
+        return in_flight(self._gate.plan, self._latency)
+
+    def answered(self, seconds: float) -> None:
+        """Learn from an answer that took *seconds*."""
+        self._latency += _LATENCY_MEMORY * (seconds - self._latency)
+        if self._gate.plan != self._told:
+            self._told = self._gate.plan
+            self._desk.tell(PlanGranted(self._desk.name, self._operation.name, self._told))
