@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import sqlite3
 import sys
@@ -17,6 +18,7 @@ import pytest
 from simulated import accounts_of
 
 from vendororders_async.accounts import Account
+from vendororders_async.cli.logs import JsonLine, TextLine
 from vendororders_async.jobs.summary import Summary
 from vendororders_async.simulator import Settings, Simulator
 
@@ -276,6 +278,7 @@ async def test_a_sink_that_another_run_writes_ends_with_1(tmp_path: Path) -> Non
     ("arguments", "code", "words"),
     [
         (["--to", "papyrus:x"], 2, "papyrus"),
+        (["--to", "ndjson:-", "--summary", "-"], 2, "both"),
         (["--since", "tomorrow"], 2, "no time"),
         (["--since", "2026-01-02", "--until", "2026-01-01"], 2, "end after it begins"),
         (["--since", "0001-01-01"], 2, "before any order"),
@@ -287,7 +290,7 @@ async def test_a_sink_that_another_run_writes_ends_with_1(tmp_path: Path) -> Non
         (["--summary", "/nowhere/summary.json"], 2, "no folder"),
     ],
     ids=[
-        *("sink", "time", "range", "long ago", "endless age", "long age"),
+        *("sink", "two outputs", "time", "range", "long ago", "endless age", "long age"),
         *("stream", "accounts", "folder", "summary"),
     ],
 )
@@ -301,7 +304,8 @@ async def test_what_is_wrong_is_said_in_a_line_before_anything_is_sent(
 
     assert done.code == code
     assert words in done.err
-    assert "Traceback" not in done.err
+    said = [line for line in done.err.splitlines() if not line.startswith("warning:")]
+    assert len(said) == 1
     assert simulator.traffic.count() == 0
 
 
@@ -349,17 +353,101 @@ async def test_nobody_has_to_read_what_is_told(where: str, tmp_path: Path) -> No
     )
 
 
-async def test_log_lines_can_be_json(tmp_path: Path) -> None:
-    """Every log line parses, and carries level and message."""
+@pytest.mark.parametrize("log_format", ["json", "text"])
+async def test_log_lines_carry_fields_and_no_secrets(tmp_path: Path, log_format: str) -> None:
+    """Account, operation, stream, window and request id: as keys, or in the line."""
     simulator = Simulator(QUICK)
     simulator.inject("getPurchaseOrders", "500", times=2)
+    simulator.inject("getPurchaseOrdersStatus", "html-400", times=3)
     async with simulator.serve() as served:
+        [account] = accounts_of(served)
         done = await run(
             *("backfill", *RANGE, "--to", f"sqlite:{tmp_path}/orders.db"),
-            *("--log-format", "json"),
-            env=environment(*accounts_of(served)),
+            *("--log-format", log_format),
+            env=environment(account),
         )
 
-    logged = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
-    assert [entry["level"] for entry in logged] == ["info", "info"]
-    assert all("InternalFailure" in entry["message"] for entry in logged)
+    assert done.code in {0, 3}
+    credentials = account.credentials
+    for secret in (credentials.client_secret, credentials.refresh_token, "Atza|"):
+        assert secret not in done.err
+    lines = done.err.splitlines()
+    if log_format == "json":
+        *logged, closing = [json.loads(line) for line in lines]
+        retried = [one for one in logged if one.get("operation") == "getPurchaseOrders"]
+        assert [one["level"] for one in retried] == ["info", "info"]
+        assert all("InternalFailure" in one["message"] for one in retried)
+        assert {one["account"] for one in logged} == {"default"}
+        assert all(one.keys() >= {"at", "level", "message"} for one in logged)
+        given_up = [one for one in logged if one["level"] == "warning"]
+        assert all(one.keys() >= {"stream", "window"} for one in given_up)
+        assert "complete: " in closing["message"]
+    else:
+        retried_lines = [line for line in lines if line.startswith("info: getPurchaseOrders ")]
+        assert len(retried_lines) == 2
+        assert all("for default: " in line and "(request " in line for line in retried_lines)
+
+
+def record(**fields: str) -> logging.LogRecord:
+    """Return a log record as the library makes them."""
+    made = logging.LogRecord("vendororders_async", 30, "", 0, "of %s", ("acme",), None)
+    vars(made).update(fields)
+    return made
+
+
+def test_a_text_line_adds_what_its_message_does_not_tell() -> None:
+    """Nothing is said twice, and a line stays a line."""
+    entry = record(account="acme", window="a/b", request_id="one\ntwo")
+
+    assert TextLine().format(entry) == "warning: of acme [window=a/b request_id=one two]"
+    assert TextLine().format(record(account="acme")) == "warning: of acme"
+
+
+def test_a_json_line_has_a_key_for_each_field() -> None:
+    """Machines need not take a message apart."""
+    entry = json.loads(JsonLine().format(record(account="acme", request_id="one")))
+
+    assert entry.pop("at").endswith("Z")
+    assert entry == {
+        "level": "warning",
+        "message": "of acme",
+        "account": "acme",
+        "request_id": "one",
+    }
+
+
+async def test_a_killed_fan_out_goes_on_with_the_details_that_are_missing(
+    tmp_path: Path,
+) -> None:
+    """After SIGKILL nothing false is claimed, and what is stored is not asked for again."""
+    settings = msgspec.structs.replace(QUICK, rate=50.0, latency=0.02, keep_arrivals=True)
+    simulator = Simulator(settings)
+    path = tmp_path / "orders.db"
+    async with simulator.serve() as served:
+        env = environment(*accounts_of(served))
+        command = ("backfill", *RANGE, "--details", "fan-out", "--to", f"sqlite:{path}")
+        process = await start(*command, "--summary", "-", env=env)
+        while simulator.traffic.count(operation="getPurchaseOrder") < 150:  # noqa: ASYNC110 - a counter
+            await asyncio.sleep(0.01)
+        process.kill()
+        await process.communicate()
+        held = stored(path)
+        promised = [
+            number
+            for after, before in claimed(path)
+            for number in simulator.truth("demo", after=after, before=before)
+        ]
+        simulator.traffic.clear()
+        resumed = await run(*command, "--summary", "-", env=env)
+
+    truth = simulator.truth("demo", after=SINCE, before=UNTIL)
+    asked = {
+        arrival.subject
+        for arrival in simulator.traffic.arrivals
+        if arrival.operation == "getPurchaseOrder"
+    }
+    assert 0 < len(held) < len(truth)
+    assert set(promised) <= held.keys()
+    assert resumed.code == 0
+    assert asked & held.keys() == set()
+    assert truth.items() <= stored(path).items()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,6 +24,10 @@ WRONG_USE = 2
 
 COMMANDS = {
     "backfill": "Read every order of a range, once; the same command resumes it.",
+    "get": "Print orders by their numbers, one JSON document a line.",
+    "status": "Show what a sink holds: ranges, gaps, freshness, quarantine.",
+    "export": "Copy the latest version of every order from one sink into another.",
+    "quarantine": "Look at, retry or drop what could not be decoded.",
     "simulate": "Run a local Selling Partner API with its limits and faults.",
 }
 
@@ -64,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             standalone_mode=False,
         )
     except click.ClickException as error:
-        error.show()
+        say(f"vendororders: {one_line(error.format_message())} (--help says more)")
         code = WRONG_USE
     except click.Abort:
         code = 130
@@ -73,6 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = WRONG_USE
     except VendorOrdersError as error:
         complain(error)
+        code = NOTHING_DONE
+    except BrokenPipeError:  # whoever read has seen enough, as the shell says it
+        code = 128 + signal.SIGPIPE
+    except OSError as error:
+        say(f"vendororders: cannot write the output: {error.strerror}")
         code = NOTHING_DONE
     logging.shutdown()
     _let_go_of_the_unwritable()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import nullcontext
-from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..errors import ConfigurationError, InvalidArgument
 from ..jobs.backfill import Backfill
+from ..jobs.reading import FAN_OUT, INLINE, Reading
 from ..jobs.summary import Summary
 from ..settings import accounts_from, chosen
 from . import NOTHING_DONE, say
@@ -18,6 +20,8 @@ from .jobs import COMPLETE, INCOMPLETE, until_signal, write_summary
 from .logs import log_to_stderr
 from .options import Age, When, account_options, output_options
 from .progress import ProgressReport
+
+_log = logging.getLogger("vendororders_async")
 
 
 @click.command("backfill")
@@ -30,7 +34,17 @@ from .progress import ProgressReport
     "--streams",
     default="created,changed,statuses",
     show_default=True,
+    callback=lambda _ctx, _param, value: [
+        name.strip() for name in value.split(",") if name.strip()
+    ],
     help="What to read, by commas.",
+)
+@click.option(
+    "--details",
+    type=click.Choice([INLINE, FAN_OUT]),
+    default=INLINE,
+    show_default=True,
+    help="Whole orders in the lists, or numbers there and one request for each order.",
 )
 @click.option(
     "--reread",
@@ -47,17 +61,13 @@ from .progress import ProgressReport
 @output_options
 def command(
     to: str,
-    since: datetime | None,
-    until: datetime | None,
-    streams: str,
-    reread: timedelta,
-    concurrency: int | None,
     strict: bool,
     patterns: tuple[str, ...],
     accounts_file: str | None,
     summary_file: Path | None,
     quiet: bool,
     log_format: str,
+    **asked: Any,
 ) -> int:
     """Read every order of a range into a sink, once.
 
@@ -66,20 +76,15 @@ def command(
     command or the settings are wrong, 3 when something is missing.
     """
     log_to_stderr(log_format, quiet=quiet)
+    if to == "ndjson:-" and str(summary_file) == "-":
+        raise click.UsageError("orders and summary cannot both go to standard output")
     try:
         accounts = chosen(accounts_from(accounts_file), patterns)
         names = [account.name for account in accounts]
-        report = nullcontext() if quiet else ProgressReport(names)
-        job = Backfill(
-            accounts,
-            since=since,
-            until=until,
-            to=to,
-            streams=[name.strip() for name in streams.split(",") if name.strip()],
-            reread=reread,
-            concurrency=concurrency,
-            observer=None if isinstance(report, nullcontext) else report,
-        )
+        is_told = not quiet and log_format == "text"  # machines read the log alone
+        report = ProgressReport(names) if is_told else nullcontext()
+        observer = None if isinstance(report, nullcontext) else report
+        job = Backfill(accounts, Reading(**asked), to=to, observer=observer)
     except (ConfigurationError, InvalidArgument):
         write_summary(Summary.of_nothing(), summary_file)
         raise
@@ -89,8 +94,10 @@ def command(
     finally:
         summary = job.summary()
         write_summary(summary, summary_file)
-    if not quiet:
+    if is_told:
         say(closing_line(summary))
+    else:
+        _log.info("%s", closing_line(summary))
     if signal_number is not None:
         return 128 + signal_number
     if summary.nothing_done:
@@ -117,4 +124,6 @@ def closing_line(summary: Summary) -> str:
         parts.append(f"({standing} standing)")
     if summary.beyond_history:
         parts.append(f"; {summary.beyond_history} windows lie beyond Amazon's history")
+    if summary.missing_details:
+        parts.append(f"; Amazon lists {summary.missing_details} orders without details")
     return " ".join(parts)

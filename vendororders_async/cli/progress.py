@@ -1,53 +1,206 @@
-"""Progress on standard error: bars on a terminal, elsewhere a line now and then."""
+"""Progress on standard error: bars on a terminal, elsewhere a line every few seconds."""
 
 from __future__ import annotations
 
-import sys
 import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 
+import msgspec
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
+from ..operations import RETAIL_STREAMS
 from ..telemetry import (
+    AccountFailed,
+    AccountFinished,
     AttemptMade,
     BeyondHistory,
+    DetailStored,
     Event,
     PageStored,
+    PlanGranted,
     StreamPlanned,
     WindowFailed,
     WindowFinished,
 )
 
-_MOST_BARS = 12  # accounts; more share one bar
-_QUIET_SECONDS = 5.0
+_MOST_LINES = 8  # accounts; of more, only the worst are shown by themselves
+_WORST = 3
 _EVERYBODY = "all accounts"
 
+_PACE_SECONDS = 10.0  # the pace is that of so many seconds past
+_LINE_SECONDS = 5.0
+_BAR_SECONDS = 0.25
 
-class _Figures:
-    """What is known of one bar."""
+# The first windows tell little: those of one account run side by side, and end together.
+_FEWEST_WINDOWS = 5
+_FEWEST_SECONDS = 5.0
 
-    def __init__(self) -> None:
-        self.planned = 0
-        self.ended = 0
-        self.rows = 0
-        self.requests = 0
-        self.throttled = 0
 
-    def words(self, seconds: float) -> str:
-        pace = self.requests / seconds if seconds > 0 else 0.0
-        throttled = f", {self.throttled} throttled" if self.throttled else ""
-        return f"{self.rows:,} rows, {pace:.1f} requests/s{throttled}"
+class Pace(msgspec.Struct, frozen=True):
+    """How fast an operation is asked, against what its plan grants."""
+
+    rate: float
+    granted: float
+
+    def __str__(self) -> str:
+        return f"{self.rate:.1f} of {self.granted:g}/s"
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an account is; *pace* is that of its busiest operation."""
+
+    name: str
+    planned: int = 0
+    ended: int = 0
+    failed: int = 0
+    orders: int = 0
+    throttled: int = 0
+    pace: Pace | None = None
+    is_done: bool = False
+
+    @property
+    def left(self) -> int:
+        """How many windows are still to be read."""
+        return 0 if self.is_done else max(0, self.planned - self.ended)
+
+
+def seconds_left(figures: Figures, seconds: float) -> float | None:
+    """Return how long the rest will take if it goes on like the *seconds* so far.
+
+    None while too little is known: no promise is better than a wrong one.
+    """
+    if figures.left == 0 or figures.ended < _FEWEST_WINDOWS or seconds < _FEWEST_SECONDS:
+        return None
+    return seconds / figures.ended * figures.left
+
+
+def words(figures: Figures, seconds: float) -> str:
+    """Return what there is to say of *figures* after *seconds*, in one line.
+
+    >>> words(Figures(name="acme", orders=1200, pace=Pace(9.8, 10)), 3)
+    '1,200 orders, 9.8 of 10/s'
+    """
+    left = seconds_left(figures, seconds)
+    parts = [
+        f"{figures.orders:,} orders",
+        str(figures.pace) if figures.pace and not figures.is_done else "",
+        f"{figures.throttled:,} throttled" if figures.throttled else "",
+        f"{figures.failed:,} failed" if figures.failed else "",
+        f"{duration(left)} left" if left is not None else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def line(figures: Figures, seconds: float) -> str:
+    """Return *figures* for where there are no bars."""
+    windows = f"{figures.ended}/{figures.planned} windows"
+    return f"{figures.name}: {windows}, {words(figures, seconds)}"
+
+
+def shown(everybody: Iterable[Figures]) -> list[Figures]:
+    """Return what is worth a line: each account, or all together and the worst few.
+
+    The worst are those that failed, then those with most still to do.
+    """
+    figures = list(everybody)
+    if len(figures) <= _MOST_LINES:
+        return figures
+    worst = sorted(figures, key=lambda one: (-one.failed, -one.left, one.name))[:_WORST]
+    return [together(figures), *(one for one in worst if one.failed or one.left)]
+
+
+def together(everybody: Iterable[Figures]) -> Figures:
+    """Return the sum of what accounts have done; each has a pace and a plan of its own."""
+    figures = list(everybody)
+    paces = [one.pace for one in figures if one.pace and not one.is_done]
+    pace = Pace(sum(one.rate for one in paces), sum(one.granted for one in paces))
+    return Figures(
+        name=_EVERYBODY,
+        planned=sum(one.planned for one in figures),
+        ended=sum(one.ended for one in figures),
+        failed=sum(one.failed for one in figures),
+        orders=sum(one.orders for one in figures),
+        throttled=sum(one.throttled for one in figures),
+        pace=pace if paces else None,
+        is_done=all(one.is_done for one in figures),
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return *seconds* as people say it.
+
+    >>> [duration(20), duration(200), duration(20_000)]
+    ['20 s', '3 min 20 s', '5 h 33 min']
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+class Recorder:
+    """Makes figures of events, for one account."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._counts: Counter[str] = Counter()
+        self._granted: dict[str, float] = {}
+        self._sent: dict[str, deque[float]] = {}
+        self._is_done = False
+
+    def note(self, event: Event, at: float) -> None:
+        """Take in an *event* that happened *at* a monotonic time."""
+        counts = self._counts
+        match event:
+            case StreamPlanned():
+                counts["planned"] += event.window_count
+            case PlanGranted():
+                self._granted[event.operation] = event.plan.rate
+            case PageStored() if RETAIL_STREAMS[event.stream].has_details:
+                counts["orders"] += event.row_count
+            case DetailStored():
+                counts["orders"] += 1
+            case AttemptMade():
+                self._sent.setdefault(event.operation, deque()).append(at)
+                counts["throttled"] += event.status == HTTPStatus.TOO_MANY_REQUESTS
+            case WindowFinished() | BeyondHistory():
+                counts["ended"] += 1
+            case WindowFailed():
+                counts["ended"] += 1
+                counts["failed"] += 1
+            case AccountFinished():
+                self._is_done = True
+            case AccountFailed():
+                self._is_done = True
+                counts["failed"] += 1
+
+    def figures(self, began_at: float, at: float) -> Figures:
+        """Return how far it is *at* a monotonic time."""
+        return Figures(
+            name=self._name,
+            pace=self._pace(min(at - began_at, _PACE_SECONDS), at),
+            is_done=self._is_done,
+            **self._counts,
+        )
+
+    def _pace(self, seconds: float, at: float) -> Pace | None:
+        paces = []
+        for operation, sent in self._sent.items():
+            while sent and sent[0] < at - _PACE_SECONDS:
+                sent.popleft()
+            if operation in self._granted and seconds > 0:
+                paces.append(Pace(len(sent) / seconds, self._granted[operation]))
+        return max(paces, key=lambda one: one.rate / one.granted, default=None)
 
 
 class ProgressReport:
@@ -57,27 +210,27 @@ class ProgressReport:
         await backfill(..., observer=report)
     """
 
-    def __init__(self, accounts: list[str]) -> None:
-        self._one_bar = len(accounts) > _MOST_BARS
-        self._figures: dict[str, _Figures] = {}
-        self._bars: dict[str, TaskID] = {}
-        self._began_at = time.monotonic()
-        self._line_at = self._began_at
-        console = Console(stderr=True)
-        self._live = console.is_terminal
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TextColumn("windows"),
-            TextColumn("{task.fields[words]}"),
-            TimeElapsedColumn(),
-            console=console,
-            disable=not self._live,
-        )
+    def __init__(
+        self,
+        accounts: Iterable[str],
+        *,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._recorders: Mapping[str, Recorder] = {name: Recorder(name) for name in accounts}
+        self._clock = clock
+        self._began_at = self._shown_at = clock()
+        self._console = console or Console(stderr=True)
+        self._live: Live | None = None
+        if self._console.is_terminal:
+            # Refreshed by events, not by a thread: the figures belong to the loop's.
+            self._live = Live(
+                console=self._console, auto_refresh=False, get_renderable=self._table
+            )
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        if self._live is not None:
+            self._live.start()
         return self
 
     def __exit__(
@@ -86,41 +239,39 @@ class ProgressReport:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        if self._live is not None:
+            self._live.stop()
 
     def __call__(self, event: Event) -> None:
         """Take note of *event*, and show it."""
-        name = _EVERYBODY if self._one_bar else event.account
-        figures = self._figures.setdefault(name, _Figures())
-        match event:
-            case StreamPlanned():
-                figures.planned += event.window_count
-            case PageStored():
-                figures.rows += event.row_count
-            case AttemptMade():
-                figures.requests += 1
-                figures.throttled += event.status == HTTPStatus.TOO_MANY_REQUESTS
-            case WindowFinished() | WindowFailed() | BeyondHistory():
-                figures.ended += 1
-        # progress is decoration: a full log disk or a closed pipe must not stop the job
-        with suppress(OSError):
-            self._show(name, figures, time.monotonic() - self._began_at)
+        at = self._clock()
+        self._recorders[event.account].note(event, at)
+        interval = _LINE_SECONDS if self._live is None else _BAR_SECONDS
+        if at - self._shown_at < interval:
+            return
+        self._shown_at = at
+        with suppress(OSError):  # a full log disk or a closed pipe must not stop the job
+            self._show(at)
 
-    def _show(self, name: str, figures: _Figures, seconds: float) -> None:
-        if self._live:
-            self._move(name, figures, seconds)
-        elif time.monotonic() - self._line_at >= _QUIET_SECONDS:
-            self._line_at = time.monotonic()
-            for each, its in self._figures.items():
-                line = f"{each}: {its.ended}/{its.planned} windows, {its.words(seconds)}"
-                print(line, file=sys.stderr)  # noqa: T201 - that is what it is for
+    def _show(self, at: float) -> None:
+        if self._live is not None:
+            self._live.refresh()
+            return
+        for figures in self._shown(at):
+            print(line(figures, at - self._began_at), file=self._console.file)
 
-    def _move(self, name: str, figures: _Figures, seconds: float) -> None:
-        if name not in self._bars:
-            self._bars[name] = self._progress.add_task(name, words="", total=None)
-        self._progress.update(
-            self._bars[name],
-            total=figures.planned,
-            completed=figures.ended,
-            words=figures.words(seconds),
-        )
+    def _shown(self, at: float) -> list[Figures]:
+        return shown(one.figures(self._began_at, at) for one in self._recorders.values())
+
+    def _table(self) -> Table:
+        """Return the bars as they are now."""
+        at = self._clock()
+        table = Table.grid(padding=(0, 1))
+        for figures in self._shown(at):
+            table.add_row(
+                Text(figures.name),  # a name is no markup
+                ProgressBar(total=figures.planned or 1, completed=figures.ended, width=30),
+                f"{figures.ended}/{figures.planned} windows",
+                words(figures, at - self._began_at),
+            )
+        return table
