@@ -1,7 +1,8 @@
 """Run every benchmark, one after the other."""
 
-from . import bench_backfill, bench_decode
+from . import bench_backfill, bench_decode, bench_limiter
 
 if __name__ == "__main__":
     bench_decode.main([])
+    bench_limiter.main([])
     bench_backfill.main([])

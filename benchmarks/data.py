@@ -18,6 +18,16 @@ def page(order_count: int = 100, line_count: int = 10) -> bytes:
     )
 
 
+def single(line_count: int = 1) -> bytes:
+    """Return an answer of getPurchaseOrder with a small order, about 1 KB."""
+    order = _order(random.Random(SEED), line_count)
+    details = order["orderDetails"]
+    assert isinstance(details, dict)  # noqa: S101 - made below
+    for name in ("buyingParty", "shipToParty", "billToParty"):
+        details[name] = {"partyId": details[name]["partyId"]}
+    return msgspec.json.encode({"payload": order})
+
+
 def _party(rng: random.Random, code: str) -> dict[str, object]:
     return {
         "partyId": code,
