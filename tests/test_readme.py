@@ -1,0 +1,52 @@
+"""What the README shows works: its Python runs, its commands exist."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from simulated import accounts_of
+
+from vendororders_async.cli import COMMANDS
+from vendororders_async.simulator import Settings, Simulator
+
+README = Path(__file__).parents[1] / "README.md"
+EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+async def test_the_python_of_the_readme_runs(example: str, tmp_path: Path) -> None:
+    """Copied as it is and pointed at the simulator, it ends well and says something."""
+    simulator = Simulator(Settings(orders=300, days=60, rate=200.0, burst=200.0))
+    number = next(iter(simulator.truth("demo")))
+    script = tmp_path / "example.py"
+    script.write_text(example.replace("L8266355", number))
+    async with simulator.serve() as served:
+        [account] = accounts_of(served)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "error", str(script)),
+            cwd=tmp_path,
+            env={
+                "LWA_APP_ID": account.credentials.client_id,
+                "LWA_CLIENT_SECRET": account.credentials.client_secret,
+                "SP_API_REFRESH_TOKEN": account.credentials.refresh_token,
+                "SP_API_ENDPOINT": account.base_url,
+                "LWA_ENDPOINT": account.login_url,
+            },
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+
+    assert (process.returncode, err.decode()) == (0, "")
+    assert out
+
+
+def test_every_command_is_in_the_readme() -> None:
+    """Whoever reads it knows what there is."""
+    text = README.read_text(encoding="utf-8")
+
+    assert [name for name in COMMANDS if f"vendororders {name}" not in text] == []
