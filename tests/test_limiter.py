@@ -341,6 +341,21 @@ def test_a_429_after_a_quiet_time_starts_anew() -> None:
     assert run(scenario()) <= 1.0 + 1 / 4 + SLACK
 
 
+def test_a_429_among_successes_does_not_make_the_pause_longer() -> None:
+    """Amazon throttles now and then for no reason: only 429 upon 429 is a longer matter."""
+
+    async def scenario() -> float:
+        limiter = Limiter(UsagePlan(rate=100, burst=10))
+        for _ in range(6):
+            limiter.observe(429, {}, await limiter.acquire())
+            for _ in range(10):
+                limiter.observe(200, {}, await limiter.acquire())
+        limiter.observe(429, {}, await limiter.acquire())
+        return (await after_429(limiter))[0]
+
+    assert run(scenario()) < 0.1 + 0.2 + SLACK
+
+
 def test_the_pace_never_falls_below_a_tenth() -> None:
     """However many 429s, something still goes."""
 
