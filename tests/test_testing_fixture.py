@@ -95,13 +95,15 @@ def test_nothing_is_left_when_the_test_is_over() -> None:
         urlopen(amazon.url)  # noqa: S310 - loopback
 
 
-def test_a_simulator_that_cannot_listen_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_simulator_that_cannot_listen_says_why() -> None:
     """The error comes out in the test, which does not hang."""
     simulator = Simulator(Settings(orders=1))
     with running(simulator) as amazon:
         taken = int(amazon.url.rpartition(":")[2])
-        monkeypatch.setattr(simulator, "serve", lambda: Simulator.serve(simulator, port=taken))
-        with pytest.raises(OSError, match="address already in use"), running(simulator):
+        with (
+            pytest.raises(OSError, match="address already in use"),
+            running(simulator, port=taken),
+        ):
             pass
 
 

@@ -87,8 +87,10 @@ def vendororders_simulator(
 
 
 @contextmanager
-def running(simulator: Simulator) -> Iterator[SimulatedAmazon]:
+def running(simulator: Simulator, *, port: int = 0) -> Iterator[SimulatedAmazon]:
     """Let *simulator* answer, from a thread of its own, until the block is left.
+
+    Port 0 is any free one.
 
     with running(Simulator(Settings(orders=50))) as amazon:
         requests.get(amazon.url)
@@ -97,7 +99,7 @@ def running(simulator: Simulator) -> Iterator[SimulatedAmazon]:
 
     async def serve() -> None:
         loop, leave = asyncio.get_running_loop(), asyncio.Event()
-        async with simulator.serve() as served:
+        async with simulator.serve(port=port) as served:
             started.set_result(_Started(served, lambda: loop.call_soon_threadsafe(leave.set)))
             await leave.wait()
 
