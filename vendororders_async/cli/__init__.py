@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -79,9 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except VendorOrdersError as error:
         complain(error)
         code = NOTHING_DONE
-    except BrokenPipeError:  # whoever read has seen enough, as the shell says it
-        code = 128 + signal.SIGPIPE
-    except OSError as error:
+    except OSError as error:  # a closed pipe is click's own affair: it ends with 1
         say(f"vendororders: cannot write the output: {error.strerror}")
         code = NOTHING_DONE
     logging.shutdown()

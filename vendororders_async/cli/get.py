@@ -72,7 +72,7 @@ def command(
     printing = _Printing(accounts[0], wanted)
     try:
         signal_number = asyncio.run(until_signal(printing.run))
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # whoever read our output has seen enough; click would say 1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED
     if signal_number is not None:
