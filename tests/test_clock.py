@@ -86,6 +86,18 @@ def test_the_wire_keeps_whole_seconds(moment: datetime) -> None:
     assert len(text) == len("2019-08-20T14:00:00Z")
 
 
+class FrozenDatetime(datetime):
+    """What libraries that stop the clock put in place of a datetime."""
+
+
+@given(MOMENTS)
+def test_an_instant_of_a_subclass_is_stored_alike(moment: datetime) -> None:
+    """Whatever kind of datetime the application's clock hands out, its text is the same."""
+    frozen = FrozenDatetime.fromisoformat(moment.isoformat())
+
+    assert clock.format_stored(frozen) == clock.format_stored(moment)
+
+
 @given(MOMENTS, MOMENTS)
 def test_stored_text_sorts_as_time_does(one: datetime, other: datetime) -> None:
     """Databases compare the text, so it must order as the instants do."""

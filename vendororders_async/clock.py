@@ -8,9 +8,13 @@ from __future__ import annotations
 import calendar
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 # How far back Amazon serves orders: "available to pull data from the past 6 months"
 # https://developer-docs.amazon.com/sp-api/reference/getpurchaseorders
 HISTORY_MONTHS = 6
+
+_STORED_WIDTH = len("2019-08-20T14:00:00.000000Z")
 
 
 def now() -> datetime:
@@ -55,7 +59,12 @@ def format_wire(moment: datetime) -> str:
 
 def format_stored(moment: datetime) -> str:
     """Write *moment* in fixed width, to the microsecond, so that text sorts as time does."""
-    return utc(moment).isoformat(timespec="microseconds")[:26] + "Z"
+    if moment.tzinfo is not UTC:
+        moment = utc(moment)
+    if type(moment) is not datetime:  # msgspec takes no subclass: a frozen clock's, a pendulum
+        return moment.isoformat(timespec="microseconds")[:26] + "Z"
+    text: str = msgspec.to_builtins(moment)  # isoformat() takes ten times as long
+    return text if len(text) == _STORED_WIDTH else f"{text[:19]}.000000Z"
 
 
 def whole_second(moment: datetime) -> datetime:

@@ -8,17 +8,21 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+import msgspec.inspect
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from sample_files import sample
 
+from vendororders_async.clock import parse_instant
 from vendororders_async.models.common import (
     Address,
     DateTimeInterval,
     ItemQuantity,
     Money,
     PartyIdentification,
+    Wire,
 )
 from vendororders_async.models.lenient import (
     DEEPEST,
@@ -184,6 +188,39 @@ def test_instants_are_read_in_every_spelling(written: str, meaning: datetime) ->
     assert read.tzinfo is not None
 
 
+@given(st.booleans(), st.sampled_from(["", ".5", ".123456", ".1234567"]), st.text())
+def test_a_missing_zone_is_the_only_thing_put_in(
+    is_odd: bool,
+    fraction: str,
+    text: str,
+) -> None:
+    """Without its zone an order reads as with it, whatever else is odd or looks like it."""
+    moment = f"2019-08-20T14:00:00{fraction}"
+    looks_like_it = json.dumps({"aDate": moment}) + text
+    more: dict[str, object] = {"dealCode": looks_like_it, "paymentMethod": moment}
+    if is_odd:
+        more["items"] = [{"orderedQuantity": {"amount": "5"}}]
+
+    read = details(purchaseOrderDate=moment, **more)
+
+    assert (read.deal_code, read.payment_method) == (looks_like_it, moment)
+    assert read.purchase_order_date == parse_instant(moment)
+
+
+@pytest.mark.parametrize("struct", Wire.__subclasses__())
+def test_a_field_is_an_instant_if_its_name_ends_in_date(struct: type[Wire]) -> None:
+    """A zone is put in by the name, so that the name must tell."""
+    info = msgspec.inspect.type_info(struct)
+    assert isinstance(info, msgspec.inspect.StructType)
+
+    for field in info.fields:
+        kinds = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else ()
+        is_instant = any(
+            isinstance(kind, msgspec.inspect.DateTimeType) for kind in (field.type, *kinds)
+        )
+        assert is_instant == field.encode_name.endswith("Date"), field.name
+
+
 @pytest.mark.parametrize("written", ["2019-09-2100:00:00", "yesterday", 1566309600, True, []])
 def test_what_is_no_instant_is_refused(written: object) -> None:
     """A broken date sets the order aside instead of becoming some other date."""
@@ -334,12 +371,28 @@ def test_unicode_arrives_unharmed() -> None:
         (b'"' + b"[" * 500 + b'"', False),
         (b'"\\"' + b"[" * 500 + b'"', False),
         (b'{"a":[]}' * 500, False),
+        (b'[{"a":' * 75 + b"}]" * 75, True),
+        (b'[{"a":' * (DEEPEST // 2) + b"}]" * (DEEPEST // 2), False),
         (b"[" * 200_000, True),
     ],
 )
 def test_depth_is_counted_outside_of_texts(raw: bytes, deep: bool) -> None:
     """Brackets inside texts, and neighbours, are no depth."""
     assert too_deep(raw) is deep
+
+
+@given(
+    st.lists(st.text('[]{}"\\,a', max_size=6), max_size=20),
+    st.sampled_from([2, DEEPEST - 1, DEEPEST, DEEPEST + 40, 2 * DEEPEST]),
+    st.booleans(),
+)
+def test_no_text_hides_or_feigns_depth(texts: list[str], depth: int, objects: bool) -> None:
+    """Whatever quotes, escapes and brackets the texts hold, the depth is the document's."""
+    nested = ('{"a":' * depth + "1" + "}" * depth) if objects else "[" * depth + "]" * depth
+    words = "[" + ",".join(map(json.dumps, texts)) + "]"
+    many = "[]," * DEEPEST  # so that counting the brackets is not enough
+
+    assert too_deep(f"[{many}{words},{nested},{words}]".encode()) is (depth + 1 > DEEPEST)
 
 
 def test_a_bottomless_order_is_set_aside() -> None:

@@ -32,8 +32,8 @@ __all__ = [
     "Wire",
 ]
 
-# An aware datetime. The C decoder takes RFC 3339; what has no zone, or only a date, goes
-# the patient way (lenient.py).
+# An aware datetime. The C decoder takes RFC 3339; what has no zone, or only a date, is
+# mended (lenient.py), the former by a field's name: it has to end in "date".
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 # What identifies a thing must say something.

@@ -2,14 +2,16 @@
 
 The quick way is msgspec's C decoder on Amazon's schema. What it refuses is read as plain
 JSON, mended field by field towards the schema, and converted: integers and numbers that
-came as strings (or the other way round), instants without a zone, ``null`` for an empty
-list. What is still wrong then is wrong.
+came as strings (or the other way round), dates without a time, ``null`` for an empty
+list. What is still wrong then is wrong. Where nothing but the zone of an instant is missing,
+which the sandbox never writes, it is put in and the quick way taken after all.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
@@ -27,7 +29,11 @@ DEEPEST = 100
 _MOST_DIGITS = 18  # what a 64-bit integer of a database holds for sure
 
 _NOT_OPENING = bytes(set(range(256)) - set(b"[{"))
+_NOT_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
 _BRACKETS_ONLY = re.compile(rb'"(?:[^"\\]|\\.)*"|[^\[\]{}"]+', re.DOTALL)
+
+# An instant without a zone is in UTC (clock.py). The key's own quote tells it from a text.
+_ZONELESS = re.compile(rb'(Date"\s*:\s*"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?)"')
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -63,7 +69,12 @@ class LenientDecoder(Generic[T]):
         try:
             return self._quick.decode(raw)
         except REFUSED:
-            return self._decode_patiently(bytes(raw))
+            kept = bytes(raw)
+        zoned = _ZONELESS.sub(rb'\1Z"', kept)
+        if zoned != kept:
+            with suppress(*REFUSED):
+                return self._quick.decode(zoned)
+        return self._decode_patiently(kept)
 
     def _decode_patiently(self, raw: bytes) -> T:
         if too_deep(raw):
@@ -98,12 +109,26 @@ def too_deep(raw: bytes) -> bool:
     """Say whether *raw* is nested deeper than any order, and than databases read."""
     if len(raw.translate(None, _NOT_OPENING)) <= DEEPEST:  # the quickest way to count them
         return False
+    brackets = inner = _brackets(raw)
+    for _ in range(DEEPEST // 2):  # each turn takes away two levels at most
+        if not inner:
+            return False
+        inner = inner.replace(b"{}", b"").replace(b"[]", b"")
     depth = 0
-    for bracket in _BRACKETS_ONLY.sub(b"", raw):
+    for bracket in brackets:
         depth += 1 if bracket in b"[{" else -1
         if depth > DEEPEST:
             return True
     return False
+
+
+def _brackets(raw: bytes) -> bytes:
+    """Return the brackets of *raw* that are not in a text."""
+    unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in raw else raw
+    # A text without brackets is now two quotes side by side. If no quote is left without its
+    # pair, the number of quotes before each bracket is even: none is in a text.
+    brackets = unescaped.translate(None, _NOT_MARKS).replace(b'""', b"")
+    return _BRACKETS_ONLY.sub(b"", raw) if b'"' in brackets else brackets  # much slower
 
 
 def _custom(type_: type, value: object) -> object:

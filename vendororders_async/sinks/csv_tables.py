@@ -61,14 +61,17 @@ def cell(value: object) -> object:
         return int(value)
     if not isinstance(value, str):
         return value
-    plain = "".join(one for one in value.translate(_BREAKS) if category(one) != "Cc")
+    plain = value
+    if not value.isprintable():
+        plain = "".join(one for one in value.translate(_BREAKS) if category(one) != "Cc")
     guarded = value.startswith(("\t", "\r")) or plain.startswith(_FORMULA)
     return f"'{plain}" if guarded else plain
 
 
 def order_cells(order: StoredOrder, content: Order) -> list[object]:
     """Return the cells of an order, as `ORDER_COLUMNS` names them."""
-    row: OrderRow = order_row(content, order.document, digest_of(order.document), order.seen_at)
+    digest, seen_at = digest_of(order.document), format_stored(order.seen_at)
+    row: OrderRow = order_row(content, order.document, digest, seen_at)
     values = {"account": order.account, "api": order.api, **msgspec.structs.asdict(row)}
     return [cell(values.get(column)) for column in ORDER_COLUMNS]
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from ..clock import format_stored, parse_instant
+from ..clock import format_stored
 from ..errors import SinkError
 from ..models.retail_procurement import Order, OrderStatus
 from ..operations import RETAIL_STREAMS
@@ -152,12 +152,11 @@ class NewestOrders:
     def _compare(
         self, order: Order, raw: bytes, seen_at: datetime, file: Path, place: int
     ) -> None:
-        row = order_row(order, raw, digest_of(raw), seen_at)
+        row = order_row(order, raw, digest_of(raw), format_stored(seen_at))
         held = self._connection.execute(_HELD, (row.purchase_order_number,)).fetchone()
-        if held is None or row.version.is_newer_than(_version(*held)):
+        if held is None or row.version.is_newer_than(Version(*held)):
             values = (
-                *(row.purchase_order_number, row.digest, format_stored(row.asked_at)),
-                row.own_date_at and format_stored(row.own_date_at),
+                *(row.purchase_order_number, row.digest, row.asked_at, row.own_date_at),
                 *(row.has_details, os.fspath(file), place),
             )
             self._connection.execute(_PUT, values)
@@ -190,8 +189,3 @@ def _order_files(folder: Path) -> Iterator[Path]:
         stream = RETAIL_STREAMS.get(unquote(stream_folder.name))
         if stream is None or stream.row is not OrderStatus:
             yield from (file for file, _, _ in named_files(stream_folder))
-
-
-def _version(digest: str, asked_at: str, own_date_at: str | None, has_details: int) -> Version:
-    own = parse_instant(own_date_at) if own_date_at else None
-    return Version(digest, parse_instant(asked_at), own, bool(has_details))

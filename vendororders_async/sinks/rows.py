@@ -1,24 +1,23 @@
 """Rows: what a sink's columns say about a document, and which of two versions is newer.
 
-Pure functions, shared by the sinks that have columns. Times are aware datetimes; how a
-store writes them down is its own business.
+Pure functions, shared by the sinks that have columns. Times are written as all of them keep
+them (`format_stored`): such text sorts as time does.
 """
 
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from ..clock import format_stored
 from ..models.common import DateTimeInterval, PartyIdentification
 from ..models.retail_procurement import Order, OrderDetails, OrderStatus
 
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _NO_DETAILS = OrderDetails()
-_NO_INTERVAL = DateTimeInterval("")
 
 # Numbers are compared by value and never as floats, which take 0.1 for its neighbours.
 _PLAIN: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
@@ -33,8 +32,8 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     """
 
     digest: str
-    asked_at: datetime
-    own_date_at: datetime | None = None
+    asked_at: str
+    own_date_at: str | None = None
     has_details: bool = True
 
     def is_newer_than(self, other: Version) -> bool:
@@ -42,8 +41,8 @@ class Version(msgspec.Struct, frozen=True, gc=False):
         return self._rank > other._rank
 
     @property
-    def _rank(self) -> tuple[bool, datetime, datetime, str]:
-        return self.has_details, self.own_date_at or _LONG_AGO, self.asked_at, self.digest
+    def _rank(self) -> tuple[bool, str, str, str]:
+        return self.has_details, self.own_date_at or "", self.asked_at, self.digest
 
 
 class OrderRow(msgspec.Struct, frozen=True, gc=False):
@@ -52,23 +51,23 @@ class OrderRow(msgspec.Struct, frozen=True, gc=False):
     purchase_order_number: str
     digest: str
     has_details: bool
-    own_date_at: datetime | None
-    asked_at: datetime
+    own_date_at: str | None
+    asked_at: str
     purchase_order_state: str | None
     purchase_order_type: str | None
-    purchase_order_date: datetime | None
-    purchase_order_changed_date: datetime | None
-    purchase_order_state_changed_date: datetime | None
+    purchase_order_date: str | None
+    purchase_order_changed_date: str | None
+    purchase_order_state_changed_date: str | None
     selling_party_id: str | None
     buying_party_id: str | None
     ship_to_party_id: str | None
     bill_to_party_id: str | None
     payment_method: str | None
     deal_code: str | None
-    ship_window_start: datetime | None
-    ship_window_end: datetime | None
-    delivery_window_start: datetime | None
-    delivery_window_end: datetime | None
+    ship_window_start: str | None
+    ship_window_end: str | None
+    delivery_window_start: str | None
+    delivery_window_end: str | None
     document: str
 
     @property
@@ -82,10 +81,10 @@ class StatusRow(msgspec.Struct, frozen=True, gc=False):
 
     purchase_order_number: str
     digest: str
-    asked_at: datetime
+    asked_at: str
     purchase_order_status: str | None
-    purchase_order_date: datetime | None
-    last_updated_date: datetime | None
+    purchase_order_date: str | None
+    last_updated_date: str | None
     selling_party_id: str | None
     ship_to_party_id: str | None
     document: str
@@ -101,50 +100,48 @@ def digest_of(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
-def order_row(order: Order, raw: bytes, digest: str, asked_at: datetime) -> OrderRow:
+def order_row(order: Order, raw: bytes, digest: str, asked_at: str) -> OrderRow:
     """Return the row of *order*, which came as *raw* in answer to a request at *asked_at*."""
     details = order.order_details or _NO_DETAILS
-    ship = details.ship_window or _NO_INTERVAL
-    delivery = details.delivery_window or _NO_INTERVAL
-    own_dates = (
-        details.purchase_order_date,
-        details.purchase_order_changed_date,
-        details.purchase_order_state_changed_date,
-    )
+    ship_start, ship_end = _bounds(details.ship_window)
+    delivery_start, delivery_end = _bounds(details.delivery_window)
+    ordered_at = _stored(details.purchase_order_date)
+    changed_at = _stored(details.purchase_order_changed_date)
+    state_changed_at = _stored(details.purchase_order_state_changed_date)
     return OrderRow(
         purchase_order_number=order.purchase_order_number,
         digest=digest,
         has_details=order.order_details is not None,
-        own_date_at=max(filter(None, own_dates), default=None),
+        own_date_at=max(ordered_at or "", changed_at or "", state_changed_at or "") or None,
         asked_at=asked_at,
         purchase_order_state=order.purchase_order_state,
         purchase_order_type=details.purchase_order_type,
-        purchase_order_date=details.purchase_order_date,
-        purchase_order_changed_date=details.purchase_order_changed_date,
-        purchase_order_state_changed_date=details.purchase_order_state_changed_date,
+        purchase_order_date=ordered_at,
+        purchase_order_changed_date=changed_at,
+        purchase_order_state_changed_date=state_changed_at,
         selling_party_id=_party_id(details.selling_party),
         buying_party_id=_party_id(details.buying_party),
         ship_to_party_id=_party_id(details.ship_to_party),
         bill_to_party_id=_party_id(details.bill_to_party),
         payment_method=details.payment_method,
         deal_code=details.deal_code,
-        ship_window_start=ship.start,
-        ship_window_end=ship.end,
-        delivery_window_start=delivery.start,
-        delivery_window_end=delivery.end,
+        ship_window_start=ship_start,
+        ship_window_end=ship_end,
+        delivery_window_start=delivery_start,
+        delivery_window_end=delivery_end,
         document=raw.decode(),
     )
 
 
-def status_row(status: OrderStatus, raw: bytes, digest: str, asked_at: datetime) -> StatusRow:
+def status_row(status: OrderStatus, raw: bytes, digest: str, asked_at: str) -> StatusRow:
     """Return the row of *status*, which came as *raw* in answer to a request at *asked_at*."""
     return StatusRow(
         purchase_order_number=status.purchase_order_number,
         digest=digest,
         asked_at=asked_at,
         purchase_order_status=status.purchase_order_status,
-        purchase_order_date=status.purchase_order_date,
-        last_updated_date=status.last_updated_date,
+        purchase_order_date=_stored(status.purchase_order_date),
+        last_updated_date=_stored(status.last_updated_date),
         selling_party_id=_party_id(status.selling_party),
         ship_to_party_id=_party_id(status.ship_to_party),
         document=raw.decode(),
@@ -172,6 +169,14 @@ def _equal(one: object, other: object) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_equal, one, other))
     return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _stored(moment: datetime | None) -> str | None:
+    return format_stored(moment) if moment else None
+
+
+def _bounds(interval: DateTimeInterval | None) -> tuple[str | None, str | None]:
+    return (_stored(interval.start), _stored(interval.end)) if interval else (None, None)
 
 
 def _party_id(party: PartyIdentification | None) -> str | None:

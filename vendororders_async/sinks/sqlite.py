@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from .. import clock
 from ..clock import format_stored, parse_instant
@@ -18,7 +18,8 @@ from . import sqlite_ledger as ledgers
 from . import sqlite_reader as readers
 from .account_lock import AccountLock
 from .base import Arrival, Ledger, Quarantined, StoredOrder, StreamState, Written
-from .sqlite_file import errors_explained, open_database, transaction
+from .sqlite_file import errors_explained, open_database
+from .sqlite_group import GroupCommit, Job, commit_together
 from .sqlite_pages import PageWriter
 from .writer_thread import WriterThread
 
@@ -55,6 +56,7 @@ class SqliteSink:
         self._open_file = readers.open_to_read if read_only else open_database
         self._now = now
         self._thread: WriterThread | None = None
+        self._changes: GroupCommit | None = None
         self._connection: sqlite3.Connection | None = None  # touched in the thread alone
 
     def __repr__(self) -> str:
@@ -64,6 +66,7 @@ class SqliteSink:
         if self._thread is not None:
             raise SinkError(f"{self._path} is open already")
         self._thread = WriterThread("sqlite")
+        self._changes = GroupCommit(self._thread, self._commit)
         try:
             await self._thread.run(self._open)
         except BaseException:
@@ -73,8 +76,12 @@ class SqliteSink:
 
     async def __aexit__(self, *exc_info: object) -> None:
         thread, self._thread = self._thread, None
-        if thread is not None:
-            await thread.close(self._close)
+        changes, self._changes = self._changes, None
+        if thread is not None and changes is not None:
+            try:
+                await changes.flush()
+            finally:
+                await thread.close(self._close)
 
     @asynccontextmanager
     async def lock(self, account: str) -> AsyncIterator[None]:
@@ -113,7 +120,10 @@ class SqliteSink:
         )
 
     async def write(self, arrival: Arrival) -> list[Written]:
-        """Store a page in one transaction; answer for each document in turn."""
+        """Store a page as a whole or not at all; answer for each document in turn.
+
+        Pages that are written at the same time share a transaction, but not their fate.
+        """
 
         def job(connection: sqlite3.Connection) -> list[Written]:
             stamp = self._stamp()
@@ -181,23 +191,23 @@ class SqliteSink:
 
     async def _read(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Return what *job* makes of the connection, in the thread."""
+        with errors_explained(self._path):
+            return await self._running().run(lambda: job(self._opened()))
 
-        def guarded() -> T:
-            if self._connection is None:
-                raise SinkError(f"{self._path} is not open")
-            with errors_explained(self._path):
-                return job(self._connection)
+    async def _change(self, job: Job[T]) -> T:
+        """Return what *job* makes of the connection, in the thread, once it is committed."""
+        if self._changes is None:
+            raise SinkError(f"{self._path} is not open")
+        with errors_explained(self._path):
+            return await self._changes.run(job)
 
-        return await self._running().run(guarded)
+    def _commit(self, jobs: Sequence[Job[Any]]) -> list[Any]:
+        return commit_together(self._opened(), jobs)
 
-    async def _change(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what *job* makes of the connection, in the thread and in one transaction."""
-
-        def atomic(connection: sqlite3.Connection) -> T:
-            with transaction(connection):
-                return job(connection)
-
-        return await self._read(atomic)
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise SinkError(f"{self._path} is not open")
+        return self._connection
 
     def _running(self) -> WriterThread:
         if self._thread is None:

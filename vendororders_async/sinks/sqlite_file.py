@@ -107,14 +107,15 @@ def _make_private(path: Path) -> None:
         raise SinkError(f"cannot create {path}: {error.strerror}") from error
 
 
-def _is_busy(error: BaseException) -> bool:
+def is_busy(error: BaseException) -> bool:
+    """Say whether it was another program that stood in the way."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 # Two that make a new file at once can meet where SQLite does not wait but refuses at once,
 # lest both wait for ever: https://www.sqlite.org/c3ref/busy_handler.html
 @retry(
-    retry=retry_if_exception(_is_busy),
+    retry=retry_if_exception(is_busy),
     wait=wait_random(0.005, 0.05),
     stop=stop_after_delay(PATIENCE),
     reraise=True,

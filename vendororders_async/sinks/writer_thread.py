@@ -40,20 +40,18 @@ class WriterThread:
 
     async def run_surely(self, job: Callable[[], T]) -> T:
         """Do the same past the queue's bound, where a cancellation could still prevent it."""
+        return await outlasted(self.start(job))
+
+    def start(self, job: Callable[[], T]) -> asyncio.Future[T]:
+        """Put *job* into the queue; what it returns is set in the loop.
+
+        Raises:
+            SinkError: the thread was closed.
+        """
         if not self._is_open:
             raise SinkError("the sink is not open")
         # through the loop, so that a loop with a clock of its own knows of the job
-        future = asyncio.get_running_loop().run_in_executor(self._executor, job)
-        cancelled: asyncio.CancelledError | None = None
-        while not future.done():
-            try:
-                await asyncio.wait([future])
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            future.exception()  # seen; whoever gave up waiting does not want it
-            raise cancelled
-        return future.result()
+        return asyncio.get_running_loop().run_in_executor(self._executor, job)
 
     async def close(self, last_job: Callable[[], None]) -> None:
         """Let the thread finish what it has, do *last_job* and end."""
@@ -62,3 +60,21 @@ class WriterThread:
         finally:
             self._is_open = False
             self._executor.shutdown(wait=False)
+
+
+async def outlasted(
+    future: asyncio.Future[T], *, may_leave: Callable[[], bool] = lambda: False
+) -> T:
+    """Return the result of *future*; a cancellation waits for it, unless it *may_leave*."""
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            if may_leave():
+                raise
+            cancelled = error
+    if cancelled is not None:
+        future.exception()  # seen; whoever gave up waiting does not want it
+        raise cancelled
+    return future.result()
