@@ -41,7 +41,7 @@ from vendororders_async.errors import (
     TransportError,
     VendorOrdersError,
 )
-from vendororders_async.limiter import Urgency
+from vendororders_async.limiter import Paused, Urgency
 from vendororders_async.models.retail_procurement import Order, SubmitAcknowledgementRequest
 from vendororders_async.operations import (
     CREATED,
@@ -94,18 +94,22 @@ class Scene:
         self.limiters = OneGate(self.gate)
         self.events: list[Event] = []
 
-    async def send(
-        self, call: Call[Any] = READ, *, urgency: Urgency = Urgency.BULK
-    ) -> Reply[Any]:
-        """Send *call* for the account."""
-        dispatcher = Dispatcher(
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """A dispatcher over all that."""
+        return Dispatcher(
             self.transport,
             self.tokens,
             self.limiters,
             observer=self.events.append,
             now=virtual_now,
         )
-        return await dispatcher.send(ACCOUNT, call, urgency=urgency)
+
+    async def send(
+        self, call: Call[Any] = READ, *, urgency: Urgency = Urgency.BULK
+    ) -> Reply[Any]:
+        """Send *call* for the account."""
+        return await self.dispatcher.send(ACCOUNT, call, urgency=urgency)
 
     def fails(self, kind: type[VendorOrdersError], call: Call[Any] = READ, **how: Any) -> Any:
         """Send *call*, expect it to fail as *kind*, and return the error."""
@@ -575,3 +579,67 @@ def test_a_storm_of_expired_tokens_asks_login_once() -> None:
     assert len(replies) == 100
     assert fetched == 2
     assert REFRESH_TOKEN not in repr(replies)
+
+
+class PausedOnce(FakeGate):
+    """Sends the first one away for ten seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turned_away = 0
+
+    async def acquire(self, urgency: Urgency = Urgency.BULK) -> float:
+        """Say when to come back, once."""
+        if not self.turned_away:
+            self.turned_away = 1
+            raise Paused(10.0)
+        return await super().acquire(urgency)
+
+
+def test_who_waits_out_a_pause_holds_no_place() -> None:
+    """A throttled account leaves the connections to the others, and comes back."""
+
+    async def scenario() -> tuple[str, float, list[Event]]:
+        scene = Scene([OK], gate=PausedOnce())
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
+        reading = asyncio.ensure_future(scene.dispatcher.send(ACCOUNT, READ))
+        await asyncio.sleep(5)
+        shown = repr(scene.transport.places)
+        await reading
+        return shown, loop.time() - began_at, scene.events
+
+    shown, seconds, events = run(scenario())
+
+    assert shown == "<Places 0 of 100 taken, 0 waiting, 0 silent>"
+    assert seconds == pytest.approx(10.1, abs=0.01)
+    assert [type(event) for event in events] == [AttemptMade]
+
+
+def test_a_call_is_under_way_until_its_block_is_left() -> None:
+    """What was received and is not stored yet counts as in flight."""
+
+    async def scenario() -> list[str]:
+        scene = Scene([OK])
+        shown = []
+        async with scene.dispatcher.sending(ACCOUNT, READ):
+            shown.append(repr(scene.transport.places))
+        return [*shown, repr(scene.transport.places)]
+
+    assert run(scenario()) == [
+        "<Places 1 of 100 taken, 0 waiting, 0 silent>",
+        "<Places 0 of 100 taken, 0 waiting, 0 silent>",
+    ]
+
+
+@pytest.mark.parametrize("step", [BROKEN, DENIED, TRUNCATED, RESET])
+def test_a_failed_call_leaves_its_place(step: Step) -> None:
+    """However it fails, and however often it is repeated."""
+
+    async def scenario() -> str:
+        scene = Scene([step])
+        with pytest.raises(VendorOrdersError):
+            await scene.dispatcher.send(ACCOUNT, READ)
+        return repr(scene.transport.places)
+
+    assert run(scenario()).startswith("<Places 0 of 100 taken, 0 waiting")

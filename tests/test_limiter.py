@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import elapsed, run
 
-from vendororders_async.limiter import Gate, Limiter, Limiters, Urgency
+from vendororders_async.limiter import Gate, Limiter, Limiters, Paused, Urgency
 from vendororders_async.operations import GET_PURCHASE_ORDER, GET_PURCHASE_ORDERS
 from vendororders_async.usage import UsagePlan
 
@@ -52,9 +52,18 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+async def permit(limiter: Gate, urgency: Urgency = Urgency.BULK) -> float:
+    """Wait for a permit as a request does, outside of the queue while there is a pause."""
+    while True:
+        try:
+            return await limiter.acquire(urgency)
+        except Paused as pause:
+            await asyncio.sleep(pause.seconds)
+
+
 async def permits(limiter: Gate, count: int) -> list[float]:
     """Ask for *count* permits at once and return when each was given."""
-    return sorted(await asyncio.gather(*(limiter.acquire() for _ in range(count))))
+    return sorted(await asyncio.gather(*(permit(limiter) for _ in range(count))))
 
 
 async def warmed(limiter: Limiter) -> None:
@@ -83,7 +92,7 @@ def test_no_interval_has_more_permits_than_the_plan(
         limiter = Limiter(plan)
         tasks = []
         for pause in pauses:
-            tasks.append(asyncio.ensure_future(limiter.acquire()))
+            tasks.append(asyncio.ensure_future(permit(limiter)))
             await asyncio.sleep(pause * (pause > 1))
         return sorted(await asyncio.gather(*tasks))
 
@@ -104,7 +113,7 @@ def test_a_strict_bucket_never_refuses(seed: int) -> None:
         limiter, amazon = Limiter(PLAN), StrictBucket(PLAN)
 
         async def request() -> None:
-            sent_at = await limiter.acquire()
+            sent_at = await permit(limiter)
             await asyncio.sleep(dice.uniform(0, 0.05))
             limiter.observe(200 if amazon.arrive() else 429, {}, sent_at)
 
@@ -127,7 +136,7 @@ def test_two_clients_on_one_plan_find_their_shares(seed: int) -> None:
         counts = [0, 0]
 
         async def request(number: int, limiter: Limiter) -> None:
-            sent_at = await limiter.acquire()
+            sent_at = await permit(limiter)
             await asyncio.sleep(dice.uniform(0, 0.05))
             counts[number] += 1
             limiter.observe(200 if amazon.arrive() else 429, {}, sent_at)
@@ -158,7 +167,7 @@ def test_permits_are_given_in_the_order_they_were_asked_for() -> None:
         served: list[int] = []
 
         async def ask(number: int) -> None:
-            await limiter.acquire()
+            await permit(limiter)
             served.append(number)
 
         tasks = []
@@ -180,7 +189,7 @@ def test_a_person_goes_before_a_bulk_job() -> None:
         served: list[str] = []
 
         async def ask(who: str, urgency: Urgency) -> None:
-            await limiter.acquire(urgency)
+            await permit(limiter, urgency)
             served.append(who)
 
         async with asyncio.TaskGroup() as group:
@@ -209,18 +218,18 @@ def test_a_cancelled_waiter_costs_no_permit(
 
     async def scenario() -> tuple[int, float, float]:
         limiter = Limiter(PLAN)
-        tasks = [asyncio.ensure_future(limiter.acquire(urgency)) for _, urgency in asks]
+        tasks = [asyncio.ensure_future(permit(limiter, urgency)) for _, urgency in asks]
         await asyncio.sleep(0)
         loop = asyncio.get_running_loop()
         for number in cancelled & set(range(len(tasks))):
             loop.call_later(asks[number][0], tasks[number].cancel)
         await asyncio.sleep(moment)
-        tasks += [asyncio.ensure_future(limiter.acquire()) for _ in range(3)]
+        tasks += [asyncio.ensure_future(permit(limiter)) for _ in range(3)]
         results = await asyncio.gather(*tasks, return_exceptions=True)
         times = [one for one in results if isinstance(one, float)]
         last_at = max(times)
         # nobody is left behind, and the next one is served at the pace
-        seconds = await asyncio.wait_for(elapsed(limiter.acquire()), 10)
+        seconds = await asyncio.wait_for(elapsed(permit(limiter)), 10)
         return len(times), last_at - 1_000, seconds
 
     served, last, seconds = run(scenario())
@@ -238,14 +247,14 @@ def test_the_head_can_give_up_at_any_step(steps: int) -> None:
     async def scenario() -> float:
         limiter = Limiter(PLAN)
         await warmed(limiter)
-        tasks = [asyncio.ensure_future(limiter.acquire()) for _ in range(4)]
+        tasks = [asyncio.ensure_future(permit(limiter)) for _ in range(4)]
         await asyncio.sleep(0)
         tasks[0].cancel()
         for _ in range(steps):
             await asyncio.sleep(0)
         tasks[1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        return await asyncio.wait_for(elapsed(limiter.acquire()), 1)
+        return await asyncio.wait_for(elapsed(permit(limiter)), 1)
 
     assert run(scenario()) <= 0.1 + SLACK
 
@@ -265,7 +274,7 @@ def test_a_429_pauses_for_as_long_as_a_bucket_takes_to_fill() -> None:
 
     async def scenario() -> list[float]:
         limiter = Limiter(PLAN)
-        limiter.observe(429, {}, await limiter.acquire())
+        limiter.observe(429, {}, await permit(limiter))
         return await after_429(limiter)
 
     first, *_, last = run(scenario())
@@ -279,7 +288,7 @@ def test_nobody_passes_during_the_pause() -> None:
 
     async def scenario() -> float:
         limiter = Limiter(PLAN)
-        sent_at = await limiter.acquire()
+        sent_at = await permit(limiter)
         await permits(limiter, 8)
         waiting = asyncio.ensure_future(permits(limiter, 3))
         await asyncio.sleep(0.05)
@@ -314,10 +323,10 @@ def test_a_429_that_follows_doubles_the_pause() -> None:
     async def scenario() -> list[float]:
         limiter = Limiter(PLAN)
         pauses: list[float] = []
-        limiter.observe(429, {}, await limiter.acquire())
+        limiter.observe(429, {}, await permit(limiter))
         for _ in range(8):
             began_at = now()
-            sent_at = await limiter.acquire()
+            sent_at = await permit(limiter)
             pauses.append(
                 round(sent_at - began_at - 1 / (10 * max(0.75 ** (len(pauses) + 1), 0.1)), 1)
             )
@@ -333,9 +342,9 @@ def test_a_429_after_a_quiet_time_starts_anew() -> None:
     async def scenario() -> float:
         limiter = Limiter(PLAN)
         for _ in range(2):
-            limiter.observe(429, {}, await limiter.acquire())
+            limiter.observe(429, {}, await permit(limiter))
             await asyncio.sleep(60)
-        limiter.observe(429, {}, await limiter.acquire())
+        limiter.observe(429, {}, await permit(limiter))
         return (await after_429(limiter))[0]
 
     assert run(scenario()) <= 1.0 + 1 / 4 + SLACK
@@ -347,10 +356,10 @@ def test_a_429_among_successes_does_not_make_the_pause_longer() -> None:
     async def scenario() -> float:
         limiter = Limiter(UsagePlan(rate=100, burst=10))
         for _ in range(6):
-            limiter.observe(429, {}, await limiter.acquire())
+            limiter.observe(429, {}, await permit(limiter))
             for _ in range(10):
-                limiter.observe(200, {}, await limiter.acquire())
-        limiter.observe(429, {}, await limiter.acquire())
+                limiter.observe(200, {}, await permit(limiter))
+        limiter.observe(429, {}, await permit(limiter))
         return (await after_429(limiter))[0]
 
     assert run(scenario()) < 0.1 + 0.2 + SLACK
@@ -362,7 +371,7 @@ def test_the_pace_never_falls_below_a_tenth() -> None:
     async def scenario() -> str:
         limiter = Limiter(PLAN)
         for _ in range(30):
-            limiter.observe(429, {}, await limiter.acquire())
+            limiter.observe(429, {}, await permit(limiter))
         return repr(limiter)
 
     assert run(scenario()) == "<Limiter 10/s burst 10, 0 waiting, slowed to 10%>"
@@ -374,12 +383,12 @@ def test_the_pace_recovers_in_quiet_times() -> None:
     async def scenario() -> list[str]:
         limiter = Limiter(PLAN)
         for _ in range(2):
-            limiter.observe(429, {}, await limiter.acquire())
+            limiter.observe(429, {}, await permit(limiter))
         shown = [repr(limiter)]
         for seconds in (13, 11, 11):  # the first ones include the pause
             began_at = now()
             while now() - began_at < seconds:
-                await limiter.acquire()
+                await permit(limiter)
             shown.append(repr(limiter))
         return shown
 
@@ -396,7 +405,7 @@ def test_the_pace_is_whole_again_after_recovery() -> None:
 
     async def scenario() -> float:
         limiter = Limiter(PLAN)
-        limiter.observe(429, {}, await limiter.acquire())
+        limiter.observe(429, {}, await permit(limiter))
         await asyncio.sleep(12)
         await permits(limiter, 5)
         return await elapsed(permits(limiter, 100))
@@ -412,8 +421,8 @@ def test_a_granted_rate_is_taken_over_within_seconds(rate: float) -> None:
         limiter = Limiter(PLAN)
         await warmed(limiter)
         limiter.observe(200, {"x-amzn-RateLimit-Limit": str(rate)}, now())
-        await limiter.acquire()
-        await limiter.acquire()
+        await permit(limiter)
+        await permit(limiter)
         return await elapsed(permits(limiter, 20)), limiter.plan
 
     seconds, plan = run(scenario())
@@ -428,7 +437,7 @@ def test_a_header_of_garbage_changes_nothing(text: str) -> None:
 
     async def scenario() -> UsagePlan:
         limiter = Limiter(PLAN)
-        limiter.observe(200, {"x-amzn-RateLimit-Limit": text}, await limiter.acquire())
+        limiter.observe(200, {"x-amzn-RateLimit-Limit": text}, await permit(limiter))
         return limiter.plan
 
     assert run(scenario()) == PLAN
@@ -452,7 +461,7 @@ def test_other_answers_change_nothing() -> None:
     async def scenario() -> str:
         limiter = Limiter(PLAN)
         for status in (200, 202, 400, 403, 404, 500, 503):
-            limiter.observe(status, {}, await limiter.acquire())
+            limiter.observe(status, {}, await permit(limiter))
         return repr(limiter)
 
     assert run(scenario()) == "<Limiter 10/s burst 10, 0 waiting>"
@@ -474,7 +483,7 @@ def test_a_bucket_can_be_drained_in_use() -> None:
 
     async def scenario() -> tuple[float, float]:
         limiter = Limiter(PLAN)
-        await limiter.acquire()
+        await permit(limiter)
         limiter.drain()
         drained = await elapsed(permits(limiter, 10))
         await asyncio.sleep(5)
@@ -505,7 +514,7 @@ def test_a_limiter_prints_its_state() -> None:
         limiter = Limiter(PLAN)
         shown = [repr(limiter)]
         await warmed(limiter)
-        tasks = [asyncio.ensure_future(limiter.acquire()) for _ in range(4)]
+        tasks = [asyncio.ensure_future(permit(limiter)) for _ in range(4)]
         await asyncio.sleep(0)
         shown.append(repr(limiter))
         await asyncio.gather(*tasks)
@@ -525,7 +534,7 @@ def test_who_gave_up_is_not_counted_as_waiting() -> None:
     async def scenario() -> str:
         limiter = Limiter(PLAN)
         await warmed(limiter)
-        tasks = [asyncio.ensure_future(limiter.acquire()) for _ in range(4)]
+        tasks = [asyncio.ensure_future(permit(limiter)) for _ in range(4)]
         await asyncio.sleep(0)
         for task in tasks[1:]:
             task.cancel()

@@ -26,6 +26,7 @@ from vendororders_async.transport import (
     MOST_CONNECTIONS,
     Answer,
     Transport,
+    enough_connections,
     user_agent,
 )
 
@@ -543,13 +544,21 @@ async def test_a_closed_transport_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accounts", "connections"),
-    [(1, 100), (3, 3 * CONNECTIONS_PER_ACCOUNT), (10_000, MOST_CONNECTIONS)],
+    ("accounts", "files", "connections"),
+    [
+        (1, 1024, 100),
+        (3, 1024, 3 * CONNECTIONS_PER_ACCOUNT),
+        (10_000, float("inf"), MOST_CONNECTIONS),
+        (400, 1024, 896),  # the usual limit on Linux
+        (400, 256, 128),  # on macOS
+        (1, 64, 32),
+    ],
 )
-async def test_the_pool_grows_with_the_accounts(accounts: int, connections: int) -> None:
-    """Room for what an account has in flight, up to what a process can hold."""
-    async with Transport(account_count=accounts) as transport:
-        assert repr(transport) == f"<Transport at most {connections} connections>"
+def test_the_pool_grows_with_the_accounts(
+    accounts: int, files: float, connections: int
+) -> None:
+    """Room for what an account has in flight, up to what a process can hold and open."""
+    assert enough_connections(accounts, files=files) == connections
 
 
 async def test_a_mocked_answer_comes_through() -> None:

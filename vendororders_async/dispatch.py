@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -24,9 +26,10 @@ from .errors import (
     Throttled,
     TransportError,
 )
-from .limiter import Gate, Limiters, Urgency
-from .operations import Call, check, http_request
+from .limiter import Gate, Limiters, Paused, Urgency
+from .operations import Call, Operation, check, http_request
 from .pages import decode_errors
+from .places import Place
 from .retry import BULK, PERSON, Controller, Patience
 from .telemetry import AttemptMade, Observer, RetryScheduled
 from .transport import Answer, Transport
@@ -82,10 +85,59 @@ class Dispatcher:
         self._tell = observer
         self._now = now
 
+    async def prepare(self, account: Account) -> None:
+        """Get an access token for *account* by now, so that no call has to wait for it.
+
+        Without one nothing is lost: the calls try again, as often as makes sense.
+
+        Raises:
+            AuthError: the account's credentials are refused.
+        """
+        with suppress(RequestError):
+            await self._tokens.get(account)
+
     async def send(
-        self, account: Account, call: Call[T], *, urgency: Urgency = Urgency.PERSON
+        self,
+        account: Account,
+        call: Call[T],
+        *,
+        urgency: Urgency = Urgency.PERSON,
+        patience: Patience | None = None,
     ) -> Reply[T]:
-        """Send *call* for *account* until it succeeds or there is no point in going on."""
+        """Send *call* for *account* until it succeeds or there is no point in going on.
+
+        *patience* is how long to go on; unless it is given, as long as the *urgency* allows.
+        """
+        async with self.sending(account, call, urgency=urgency, patience=patience) as reply:
+            return reply
+
+    def sending(
+        self,
+        account: Account,
+        call: Call[T],
+        *,
+        urgency: Urgency = Urgency.PERSON,
+        patience: Patience | None = None,
+    ) -> Sending[T]:
+        """Do the same, and count the call among those in flight until its block is left.
+
+            async with dispatcher.sending(account, call) as reply:
+                await sink.write(...)
+
+        So what has come and is not stored yet holds back what is asked for next.
+        """
+        place = self._transport.places.of(account.name)
+        enough = patience or _PATIENCE[urgency]
+        return Sending(place, lambda: self._send(account, call, urgency, enough, place))
+
+    async def _send(
+        self,
+        account: Account,
+        call: Call[T],
+        urgency: Urgency,
+        patience: Patience,
+        place: Place,
+    ) -> Reply[T]:
         longest = None if account.is_sandbox else LONGEST_QUERY
         check(call.question, now=self._now(), longest=longest)
         operation = call.operation
@@ -95,14 +147,15 @@ class Dispatcher:
             nonlocal refreshed
             token = await self._token(account)
             try:
-                return await self._attempt(account, call, token, urgency)
+                return await self._attempt(account, call, token, urgency, place)
             except AccessDenied:
                 # An expired token is a 403 as well, so once is worth a new one
                 if refreshed:
                     raise
                 refreshed = True
                 self._tokens.reject(account, token)
-                return await self._attempt(account, call, await self._token(account), urgency)
+                token = await self._token(account)
+                return await self._attempt(account, call, token, urgency, place)
 
         def announce(seconds: float, error: RequestError) -> None:
             request_id = getattr(error, "request_id", None)
@@ -118,7 +171,7 @@ class Dispatcher:
             first.append(error)
         # tenacity costs more than the rest of a call, so it comes in only now
         controller = Controller(
-            _PATIENCE[urgency],
+            patience,
             repeatable=operation.repeatable,
             time=asyncio.get_running_loop().time,
             on_retry=announce,
@@ -140,43 +193,84 @@ class Dispatcher:
             ) from error
 
     async def _attempt(
-        self, account: Account, call: Call[T], token: str, urgency: Urgency
+        self, account: Account, call: Call[T], token: str, urgency: Urgency, place: Place
     ) -> Reply[T]:
+        """Send *call* once; *place* is kept only if that was a success."""
         operation = call.operation
         gate = self._limiters.of(account, operation)
         passage = _Passage(gate, urgency, self._now)
+        try:
+            answer = await self._exchange(account, call, token, passage, place)
+            gate.observe(answer.status, answer.headers, passage.sent_at)
+            content = _content(operation, account, answer)
+        except BaseException:
+            place.leave()
+            raise
+        return Reply(content, passage.asked_at, passage.seconds())
+
+    async def _exchange(
+        self, account: Account, call: Call[T], token: str, passage: _Passage, place: Place
+    ) -> Answer:
+        """Take *place*, send *call* and tell of it; *place* is kept if there is an answer."""
         request = http_request(call)
         headers = {"x-amz-access-token": token}
         if request.body is not None:
             headers["Content-Type"] = "application/json"
         answer = None
-        try:
-            answer = await self._transport.exchange(
-                request.method,
-                account.base_url + request.target,
-                headers=headers,
-                body=request.body,
-                may_pass=passage,
-            )
-        except TransportError as error:
-            raise TransportError(
-                error.args[0], operation=operation.name, account=account.name, sent=error.sent
-            ) from error
-        finally:
-            # the connection may have been opened, and the permit spent, more than once
-            for index in range(passage.count):
-                is_last = index == passage.count - 1
-                self._tell(passage.made(account, operation.name, answer if is_last else None))
-        gate.observe(answer.status, answer.headers, passage.sent_at)
-        if answer.status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
-            raise refusal(answer, operation=operation.name, account=account.name)
-        try:
-            content = operation.decode(answer.body)
-        except DecodeError as error:
-            raise DecodeError(
-                error.args[0], operation=operation.name, account=account.name, body=error.body
-            ) from None
-        return Reply(content, passage.asked_at, passage.seconds())
+        while answer is None:
+            await place.take()
+            try:
+                answer = await self._transport.exchange(
+                    request.method,
+                    account.base_url + request.target,
+                    headers=headers,
+                    body=request.body,
+                    may_pass=passage,
+                )
+            except Paused as pause:
+                place.leave(pause)
+                await asyncio.sleep(pause.seconds)
+            except TransportError as error:
+                place.leave(error)
+                raise TransportError(
+                    error.args[0],
+                    operation=call.operation.name,
+                    account=account.name,
+                    sent=error.sent,
+                ) from error
+            finally:
+                self._tell_attempts(passage, account, call.operation.name, answer)
+        return answer
+
+    def _tell_attempts(
+        self, passage: _Passage, account: Account, operation: str, answer: Answer | None
+    ) -> None:
+        # the connection may have been opened, and the permit spent, more than once
+        count, passage.count = passage.count, 0
+        for index in range(count):
+            is_last = index == count - 1
+            self._tell(passage.made(account, operation, answer if is_last else None))
+
+
+class Sending(Generic[T]):
+    """A call that is under way until its block is left; `Dispatcher.sending` makes it."""
+
+    __slots__ = ("_place", "_send")
+
+    def __init__(self, place: Place, send: Callable[[], Awaitable[Reply[T]]]) -> None:
+        self._place = place
+        self._send = send
+
+    async def __aenter__(self) -> Reply[T]:
+        return await self._send()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._place.leave()
 
 
 class _Passage:
@@ -210,6 +304,17 @@ class _Passage:
             request_id=_request_id(answer) if answer else None,
             byte_count=len(answer.body) if answer else 0,
         )
+
+
+def _content(operation: Operation[T], account: Account, answer: Answer) -> T:
+    if answer.status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
+        raise refusal(answer, operation=operation.name, account=account.name)
+    try:
+        return operation.decode(answer.body)
+    except DecodeError as error:
+        raise DecodeError(
+            error.args[0], operation=operation.name, account=account.name, body=error.body
+        ) from None
 
 
 def refusal(answer: Answer, *, operation: str, account: str) -> ResponseError:

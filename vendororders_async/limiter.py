@@ -36,6 +36,18 @@ class Urgency(IntEnum):
     BULK = 1
 
 
+class Paused(Exception):
+    """Nothing may pass for so many *seconds*: come back then, and hold nothing meanwhile.
+
+    A pause is up to half a minute long, and a connection that waits with its request is
+    one less for everybody else.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 class Gate(Protocol):
     """What lets requests through: ours in this process, or one shared by many."""
 
@@ -44,7 +56,11 @@ class Gate(Protocol):
         """What Amazon grants, as far as we know."""
 
     async def acquire(self, urgency: Urgency = Urgency.BULK) -> float:
-        """Wait for a permit, and return the loop's time at which it was given."""
+        """Wait for a permit, and return the loop's time at which it was given.
+
+        Raises:
+            Paused: there will be none for a while.
+        """
 
     def observe(self, status: int, headers: Mapping[str, str], sent_at: float) -> None:
         """Learn from an answer to the request whose permit was given at *sent_at*."""
@@ -95,14 +111,17 @@ class Limiter:
         return self._granted
 
     async def acquire(self, urgency: Urgency = Urgency.BULK) -> float:
-        """Wait for a permit, and return the loop's time at which it was given."""
+        """Wait for a permit, and return the loop's time at which it was given.
+
+        Raises:
+            Paused: Amazon throttles, and there will be none for a while.
+        """
         loop = asyncio.get_running_loop()
         await self._take_turn(urgency)
         try:
             while True:
-                # a 429 that comes in the meantime makes the pause longer
-                while (pause := self._paused_until - loop.time()) > 0:  # noqa: ASYNC110 - a time, no event
-                    await asyncio.sleep(pause)
+                if (pause := self._paused_until - loop.time()) > 0:
+                    raise Paused(pause)
                 bucket = await self._current_bucket(loop.time())
                 await bucket.acquire()
                 if bucket is self._bucket:  # not drained while we waited

@@ -36,6 +36,8 @@ class Patience(msgspec.Struct, frozen=True):
 
 
 BULK = Patience(15 * 60)
+BRIEF = Patience(20)  # to find out whether it is the request or Amazon
+NONE = Patience(0)
 PERSON = Patience(30)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import re
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from types import TracebackType
@@ -19,6 +20,10 @@ from yarl import URL
 
 from . import __version__
 from .errors import TransportError
+from .places import Places
+
+if sys.platform != "win32":
+    import resource
 
 Pass = Callable[[], Awaitable[None]]
 
@@ -27,6 +32,9 @@ Pass = Callable[[], Awaitable[None]]
 CONNECTIONS_PER_ACCOUNT = 40
 MOST_CONNECTIONS = 2_000
 LARGEST_BODY = 64 * 1024 * 1024  # bytes after gunzip; 100 large orders are about 5 MB
+
+# Room for what a process has open beside its connections: databases, logs, logins
+_OTHER_FILES = 128
 
 _CONNECT_SECONDS = 15.0
 _READ_SECONDS = 60.0  # between two pieces of an answer
@@ -95,14 +103,14 @@ class Transport:
             answer = await transport.exchange("GET", "https://…", headers={})
 
     *limit* is how many requests may be in flight; by default there is room for the pace of
-    *account_count* accounts. It never follows a redirect, never sends a body with a GET,
-    and has no way to switch certificate checks off.
+    *account_count* accounts, as far as the process may have files open. Who sends for an
+    account takes one of the *places* first, which are shared out fairly. It never follows a
+    redirect, never sends a body with a GET, and has no way to switch certificate checks off.
     """
 
     def __init__(self, *, account_count: int = 1, limit: int | None = None) -> None:
-        self._limit = limit or min(
-            max(100, account_count * CONNECTIONS_PER_ACCOUNT), MOST_CONNECTIONS
-        )
+        self._limit = limit or enough_connections(account_count, files=_files())
+        self.places = Places(self._limit)
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
@@ -178,6 +186,24 @@ class Transport:
             raise _translated(error) from error
         finally:
             _may_pass.reset(token)
+
+
+def enough_connections(account_count: int, *, files: float) -> int:
+    """Return how many connections to have, in a process that may open so many *files*.
+
+    >>> [enough_connections(400, files=files) for files in (256, 1024, float("inf"))]
+    [128, 896, 2000]
+    """
+    enough = min(max(100, account_count * CONNECTIONS_PER_ACCOUNT), MOST_CONNECTIONS)
+    return int(min(enough, max(files - _OTHER_FILES, files // 2)))
+
+
+def _files() -> float:
+    """Return how many files this process may open."""
+    if sys.platform == "win32":  # where sockets are no files
+        return float("inf")
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return float("inf") if files == resource.RLIM_INFINITY else files
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
