@@ -186,6 +186,24 @@ def test_the_oddities_are_there() -> None:
     )
 
 
+def test_without_oddities_orders_are_as_the_model_has_them() -> None:
+    """A comparison with clients that refuse more than we do needs orders they can read."""
+    served = simulator(orders=600, oddities=False)
+    text = b"\n".join([*served.truth("demo").values(), *served.status_truth("demo").values()])
+    odd = [
+        b'"EACH"',
+        b'"SeasonalPreOrder"',
+        b'"InvoiceByAmazon"',
+        b'"itemSequenceNumber":"00001"',
+        b'"unitOfMeasure":"POUNDS"',
+        b'"amount":-3,',
+    ]
+    orders = [json.loads(document) for document in served.truth("demo").values()]
+
+    assert [fragment for fragment in odd if fragment in text] == []
+    assert all("purchaseOrderState" in order for order in orders)
+
+
 def test_amounts_keep_their_zeros(orders: list[dict[str, Any]]) -> None:
     """A price such as 11.20 is written with its zero."""
     costs = [item["netCost"]["amount"] for item in orders[0]["orderDetails"]["items"]]
@@ -222,6 +240,25 @@ def test_a_peak_takes_its_share() -> None:
 
     assert in_day >= 600
     assert in_second >= 100
+
+
+def test_monday_batches_take_their_share() -> None:
+    """Nineteen in twenty orders are placed on Mondays, early, and on every Monday alike."""
+    documents = simulator(orders=1000, days=28, monday_batches=0.95).truth("demo").values()
+    dates = [json.loads(one)["orderDetails"]["purchaseOrderDate"] for one in documents]
+    placed = [parse_instant(date) for date in dates]
+    batches = Counter(at.date() for at in placed if at.weekday() == 0 and 6 <= at.hour < 9)
+
+    assert batches.total() >= 950
+    assert len(batches) == 4
+    assert min(batches.values()) > 150
+
+
+def test_shares_that_are_all_of_it_leave_the_count_alone() -> None:
+    """Halves of three orders are three orders."""
+    served = simulator(orders=3, peak_day=0.5, monday_batches=0.5)
+
+    assert len(served.truth("demo")) == 3
 
 
 def test_the_truth_can_be_narrowed() -> None:

@@ -21,6 +21,7 @@ _SORT_ORDERS = ("ASC", "DESC")
 _MOST_ACCOUNTS = 1000
 _MOST_ORDERS = 5_000_000
 _LONGEST_HISTORY = 3660  # days
+_WEEK = 7  # days
 _MOST_ITEMS = 400  # what one catalogue holds
 _SMALL_ACCOUNT = 1
 
@@ -65,8 +66,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     accounts: int = 1
     anchor: datetime | None = None
     items: int | None = None  # exactly so many lines in each order, instead of a mixture
+    oddities: bool = True  # every 17th order breaks the published schema, as Amazon's do
     peak_day: float = 0.0  # this share of all orders falls on one day...
     peak_second: float = 0.0  # ...and this share of all orders into one second of that day
+    monday_batches: float = 0.0  # this share is placed on Mondays between 6 and 9 o'clock
 
     rate: float = 10.0
     burst: float = 10.0
@@ -98,10 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _within("token_seconds", self.token_seconds, 1, math.inf)
         _within("next_token_seconds", self.next_token_seconds, 0, math.inf)
         _within("cache_bytes", self.cache_bytes, 0, math.inf)
-        for share in ("peak_day", "peak_second", "empty_pages"):
-            _within(share, getattr(self, share), 0, 1)
-        if self.peak_second > self.peak_day:
-            raise ConfigurationError("peak_second is a part of peak_day and cannot exceed it")
+        _check_shares(self)
         if self.items is not None:
             _within("items", self.items, 1, _MOST_ITEMS)
         if self.history_months is not None:
@@ -155,6 +155,17 @@ def _within(name: str, value: float, low: float, high: float) -> None:
     if math.isinf(value) or not low <= value <= high:
         limits = f"at least {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
         raise ConfigurationError(f"{name} must be {limits}, not {value!r}")
+
+
+def _check_shares(settings: Settings) -> None:
+    for share in ("peak_day", "peak_second", "monday_batches", "empty_pages"):
+        _within(share, getattr(settings, share), 0, 1)
+    if settings.peak_second > settings.peak_day:
+        raise ConfigurationError("peak_second is a part of peak_day and cannot exceed it")
+    if settings.peak_day + settings.monday_batches > 1:
+        raise ConfigurationError("peak_day and monday_batches are shares of all orders")
+    if settings.monday_batches and settings.days < _WEEK:
+        raise ConfigurationError("days must be at least 7: monday_batches need a Monday")
 
 
 def _check_faults(faults: Mapping[str, float]) -> None:

@@ -24,6 +24,8 @@ SECOND = 1_000_000  # all times here are microseconds
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 
+_MONDAY = 0
+_BATCHES_FROM, _BATCHES_UNTIL = 6 * HOUR, 9 * HOUR
 _WEEK = (3.2, 1.6, 1.4, 1.2, 1.0, 0.06, 0.04)  # Monday to Sunday
 _PEAK_DAYS = 5
 _PEAK_AT = 0.6  # of the history, and not at its end: a season that is over
@@ -93,17 +95,21 @@ def _placing_times(random: Random, settings: Settings, days: list[datetime]) -> 
     """Return when the orders are placed: by the week's rhythm, and the peaks asked for."""
     in_peak_day = round(settings.orders * settings.peak_day)
     in_peak_second = round(settings.orders * settings.peak_second)
+    in_batches = round(settings.orders * settings.monday_batches)
+    in_batches = min(in_batches, settings.orders - in_peak_day)  # both may be rounded up
     weights = list(
         accumulate(_day_weight(index, day, len(days)) for index, day in enumerate(days))
     )
     midnights = [micros(day) for day in days]
     times = []
-    for _ in range(settings.orders - in_peak_day):
+    for _ in range(settings.orders - in_peak_day - in_batches):
         day = bisect(weights, random.random() * weights[-1], hi=len(days) - 1)
         times.append(midnights[day] + _time_of_day(random))
     peak = midnights[len(days) // 2]
     times += [peak + _time_of_day(random) for _ in range(in_peak_day - in_peak_second)]
     times += [peak + 12 * HOUR] * in_peak_second
+    mondays = [at for at, day in zip(midnights, days, strict=True) if day.weekday() == _MONDAY]
+    times += [random.choice(mondays) + _time_of_batch(random) for _ in range(in_batches)]
     return times
 
 
@@ -120,6 +126,10 @@ def _time_of_day(random: Random) -> int:
     return moment
 
 
+def _time_of_batch(random: Random) -> int:
+    return random.randrange(_BATCHES_FROM, _BATCHES_UNTIL, SECOND)
+
+
 def _numbers(random: Random, count: int) -> list[str]:
     numbers: dict[str, None] = {}
     while len(numbers) < count:
@@ -134,9 +144,9 @@ def _sketch(
     # no document tells of a future; the orders of the last day are as they were placed.
     until = anchor - DAY
     oddity = ""
-    if index % _ODD_EVERY == _ODD_EVERY // 2:
+    if settings.oddities and index % _ODD_EVERY == _ODD_EVERY // 2:
         oddity = ODDITIES[(index // _ODD_EVERY) % len(ODDITIES)]
-    if index == settings.orders // 3:
+    if settings.oddities and index == settings.orders // 3:
         oddity = (
             "negative"  # an ordered quantity of -3: amzn/selling-partner-api-docs issue 2421
         )
