@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vendororders_async.chains import PageRequest, Progress, Sighting, Span
 from vendororders_async.errors import (
     BadRequest,
     Error,
@@ -16,10 +17,7 @@ from vendororders_async.errors import (
     ServerError,
 )
 from vendororders_async.planner import (
-    DetailPlanner,
-    PageRequest,
     Planner,
-    Span,
     Verdict,
     covered_until,
     in_flight,
@@ -60,9 +58,9 @@ def test_a_page_is_followed_before_another_window_is_begun() -> None:
     planner = Planner(spans(days_ago(20, 15), days_ago(10, 5)))
     [request] = planner.next(1)
 
-    finished = planner.received(request, "token", asked_at=NOW)
+    progress = planner.received(request, "token", asked_at=NOW)
 
-    assert finished is None
+    assert progress == Progress()
     assert planner.next(1) == [PageRequest(request.span, "token")]
 
 
@@ -73,9 +71,9 @@ def test_a_window_is_finished_by_the_page_without_a_token_and_knows_when_it_bega
     planner.received(first, "token", asked_at=NOW)
     [second] = planner.next(1)
 
-    finished = planner.received(second, None, asked_at=NOW + timedelta(minutes=5))
+    progress = planner.received(second, None, asked_at=NOW + timedelta(minutes=5))
 
-    assert finished == FinishedWindow(days_ago(20, 15), NOW)
+    assert progress == Progress((FinishedWindow(days_ago(20, 15), NOW),))
 
 
 def test_a_repeated_next_token_is_an_error() -> None:
@@ -235,73 +233,201 @@ def test_what_is_given_up_is_not_asked_again() -> None:
     assert [one.span.window for one in planner.next(5)] == [days_ago(10, 5)]
 
 
-def test_details_are_asked_for_once_and_all_windows_wait_for_them() -> None:
-    """A number that two windows list finishes both."""
-    details = DetailPlanner()
-    one, two = spans(days_ago(20, 15), days_ago(10, 5))
-
-    assert details.wanted(one, ["A", "B", "A"]) == ["A", "B"]
-    assert details.wanted(two, ["B"]) == []
-    assert (details.listed(one), details.listed(two)) == (False, False)
-    assert details.unknown(["A", "B", "C", "C"]) == ["C"]
-    assert details.settled("B") == [two]
-    assert details.wanted(two, ["B"]) == []
-    assert details.settled("A") == [one]
+PLAN = UsagePlan(rate=10, burst=10)
+WEEK = days_ago(17, 10)
 
 
-def test_a_window_without_numbers_is_finished_when_it_is_listed() -> None:
-    """Nothing to wait for, also where all of it was settled before."""
-    details = DetailPlanner()
-    one, two = spans(days_ago(20, 15), days_ago(10, 5))
-    details.wanted(one, ["A"])
-    details.settled("A")
-    details.wanted(two, ["A"])
-
-    assert details.listed(two)
-    assert details.listed(one)
+def page(window: Window, start: float, end: float, count: int = 100) -> list[Sighting]:
+    """Return *count* rows, evenly from *start* to *end*, which are shares of *window*."""
+    steps = (start + (end - start) * index / count for index in range(count))
+    return [Sighting(f"{step:.8f}", window.after + window.length * step) for step in steps]
 
 
-def test_a_window_is_not_finished_before_its_last_page() -> None:
-    """Details may be quicker than the list."""
-    details = DetailPlanner()
-    [one] = spans(days_ago(20, 15))
-    details.wanted(one, ["A"])
+def begun(window: Window, *, pages: int, share: float) -> tuple[Planner, PageRequest]:
+    """Return a planner that has read *pages* rising pages, and the request for the next.
 
-    assert details.settled("A") == []
-    assert details.listed(one)
-
-
-def test_details_that_fail_give_up_all_that_wait_for_them() -> None:
-    """A window that lost one of its orders never counts as finished."""
-    details = DetailPlanner()
-    one, two, three = spans(days_ago(30, 25), days_ago(20, 15), days_ago(10, 5))
-    for span, numbers in ((one, ["A", "B"]), (two, ["A"]), (three, ["B"])):
-        details.wanted(span, numbers)
-        details.listed(span)
-
-    assert details.failed("A") == [one, two]
-    assert details.settled("B") == [three]
+    They reach up to *share* of *window*; nothing was split so far.
+    """
+    planner = Planner(spans(window), sorted_streams=["created"])
+    [request] = planner.next(1)
+    for number in range(pages):
+        rows = page(window, share * number / pages, share * (number + 1) / pages)
+        planner.received(request, f"token {number}", asked_at=NOW, rows=rows)
+        [request] = planner.next(1)
+    return planner, request
 
 
-@given(st.data())
-def test_every_window_is_finished_exactly_once(data: st.DataObject) -> None:
-    """Whatever is listed where, and in whatever order the details come."""
-    details = DetailPlanner()
-    windows = spans(*(days_ago(10 * age + 9, 10 * age + 3) for age in range(4)))
-    waiting: list[str] = []
-    finished: list[Span] = []
-    for span in windows:
-        numbers = data.draw(st.lists(st.sampled_from("ABCDEF")))
-        waiting += details.wanted(span, numbers)
-        for number in (
-            data.draw(st.lists(st.sampled_from(waiting), unique=True)) if waiting else []
-        ):
-            waiting.remove(number)
-            finished += details.settled(number)
-        finished += [span] if details.listed(span) else []
-    for number in data.draw(st.permutations(waiting)):
-        finished += details.settled(number)
+def parts_of(planner: Planner) -> list[Window]:
+    """Return the one window that is split now, by its parts."""
+    [split] = planner.replan(PLAN, latency=1.0)
+    return list(split.parts)
 
-    assert sorted(finished, key=lambda one: one.window) == sorted(
-        windows, key=lambda one: one.window
-    )
+
+def test_before_any_answer_the_windows_are_cut_for_the_whole_burst() -> None:
+    """The permits are there anyway, and what they bring tells where the orders are."""
+    planner = Planner(spans(days_ago(20, 14)))
+
+    [split] = planner.replan(PLAN, latency=1.0)
+
+    assert len(split.parts) > 1
+    assert WindowSet(split.parts) == WindowSet([days_ago(20, 14)])
+    assert all(part.length > DAY / 2 - timedelta(minutes=1) for part in split.parts)
+    assert planner.replan(PLAN, latency=1.0) == []
+
+
+def test_more_windows_than_permits_are_not_cut() -> None:
+    """There is enough to ask as it is."""
+    planner = Planner(spans(*(days_ago(age + 6, age) for age in range(10, 100, 6))))
+
+    assert planner.replan(PLAN, latency=1.0) == []
+
+
+def test_a_window_that_would_be_the_last_one_running_is_split() -> None:
+    """What is ahead of it is read by others, and it goes on where it stands."""
+    planner, request = begun(WEEK, pages=2, share=0.1)
+
+    parts = parts_of(planner)
+
+    assert len(parts) > 2
+    assert WindowSet(parts) == WindowSet([WEEK])
+    assert parts[0].before > WEEK.after + WEEK.length * 0.1
+    assert planner.is_open(request.span)
+    assert [one.span.window for one in planner.next(100)] == parts[1:]
+
+
+def test_a_plan_that_is_busy_anyway_splits_nothing() -> None:
+    """Fifty windows of a page each keep it busy for longer than this one takes."""
+    planner = Planner(spans(*(days_ago(age + 6, age) for age in range(300, 600, 6))))
+    [request] = planner.next(1)
+    window = request.span.window
+
+    planner.received(request, "token", asked_at=NOW, rows=page(window, 0, 0.4))
+
+    assert planner.replan(PLAN, latency=1.0) == []
+
+
+def test_rows_in_no_order_split_a_window_after_its_first_page_alone() -> None:
+    """It starts over in parts, which costs the page; after a second one it would cost two."""
+    rows = page(WEEK, 0.9, 1.0)[::-1]
+    for pages, is_split in ((1, True), (2, False)):
+        planner = Planner(spans(WEEK))
+        for number in range(pages):
+            [request] = planner.next(1)
+            planner.received(request, f"token {number}", asked_at=NOW, rows=rows)
+
+        splits = planner.replan(PLAN, latency=1.0)
+
+        assert bool(splits) is is_split
+        assert planner.is_open(Span("created", WEEK)) is not is_split
+
+
+def test_a_part_that_was_left_counts_only_after_all_the_others_bear_it_out() -> None:
+    """Its rows came past its end, and came again in the part beyond it."""
+    planner, request = begun(WEEK, pages=2, share=0.1)
+    first, *others = parts_of(planner)
+    past = (first.before - WEEK.after) / WEEK.length
+    rows = page(WEEK, 0.1, past + 0.05)
+
+    left = planner.received(request, "on", asked_at=NOW, rows=rows)
+    progress = []
+    for one in planner.next(100):
+        there = [row for row in rows if row.date and row.date >= one.span.window.after]
+        progress.append(planner.received(one, None, asked_at=NOW, rows=there))
+
+    assert left == Progress()
+    assert not planner.is_open(request.span)
+    assert [one.window for each in progress[:-1] for one in each.finished] == others[:-1]
+    assert {one.window for one in progress[-1].finished} == {others[-1], first}
+    assert progress[-1].again == ()
+
+
+def test_a_part_is_read_again_where_what_it_saw_beyond_its_end_does_not_come_again() -> None:
+    """Then the order was none, and its pages say nothing about what they left out."""
+    planner, request = begun(WEEK, pages=2, share=0.1)
+    first, *others = parts_of(planner)
+    past = (first.before - WEEK.after) / WEEK.length
+
+    planner.received(request, "on", asked_at=NOW, rows=page(WEEK, 0.1, past + 0.05))
+    progress = [planner.received(one, None, asked_at=NOW) for one in planner.next(100)]
+    [again] = planner.next(100)
+    last = planner.received(again, None, asked_at=NOW)
+
+    assert progress[-1].again == (first,)
+    assert {one.window for each in progress for one in each.finished} == set(others)
+    assert again == PageRequest(Span("created", first))
+    assert last.finished == (FinishedWindow(first, NOW),)
+
+
+def test_a_part_that_starts_over_in_parts_does_not_hold_up_what_leans_on_it() -> None:
+    """Once those have been read as well, what was left before them is settled."""
+    planner, request = begun(WEEK, pages=2, share=0.1)
+    first, *others = parts_of(planner)
+    past = (first.before - WEEK.after) / WEEK.length
+    planner.received(request, "on", asked_at=NOW, rows=page(WEEK, 0.1, past + 0.05))
+    [*rest, last] = planner.next(100)
+    for one in rest:
+        planner.received(one, None, asked_at=NOW)
+    falling = page(last.span.window, 0.95, 1.0)[::-1]
+    planner.received(last, "on", asked_at=NOW, rows=falling)
+
+    [split] = planner.replan(PLAN, latency=1.0)
+    progress = [planner.received(one, None, asked_at=NOW) for one in planner.next(100)]
+
+    assert WindowSet(split.parts) == WindowSet([others[-1]])
+    assert progress[-1].again == (first,)
+
+
+def test_after_order_was_leant_on_in_vain_it_is_not_leant_on_again() -> None:
+    """One stream's other windows are read to their last page from then on."""
+    later = days_ago(9, 2)
+    planner = Planner(spans(WEEK, later))
+    disordered, other = planner.next(2)
+    for number in range(2):
+        rows = page(WEEK, number / 20, (number + 1) / 20)
+        planner.received(disordered, str(number), asked_at=NOW, rows=rows)
+        [disordered] = planner.next(1)
+    planner.replan(PLAN, latency=1.0)
+    others = planner.next(100)
+    planner.received(disordered, "on", asked_at=NOW, rows=page(WEEK, 0.1, 0.9))
+    for one in others:
+        planner.received(one, None, asked_at=NOW)
+    for number in range(2):
+        rows = page(later, number / 20, (number + 1) / 20)
+        planner.received(other, str(number), asked_at=NOW, rows=rows)
+        [other] = [one for one in planner.next(100) if one.span.window == later]
+
+    assert planner.replan(PLAN, latency=1.0) == []
+
+
+@pytest.mark.parametrize("limit", [100, 10])
+def test_a_page_that_cannot_be_made_is_asked_for_in_smaller_ones(limit: int) -> None:
+    """A hundred rows, then ten, then whoever asks has to go order by order."""
+    planner = Planner(spans(WEEK))
+    verdicts = []
+    while requests := planner.next(1):
+        [request] = requests
+        if request.limit < limit:
+            planner.received(request, None, asked_at=NOW)
+            break
+        error = ServerError("x", status=500)
+        verdicts.append(planner.failed(request, error, now=NOW, is_serving=True).verdict)
+
+    smaller = [Verdict.SMALLER] if limit == 100 else [Verdict.SMALLER, Verdict.ONE_BY_ONE]
+    assert verdicts == smaller
+
+
+def test_a_part_that_fails_takes_nothing_else_with_it() -> None:
+    """What was left before it is read again, and the other parts stay finished."""
+    planner, request = begun(WEEK, pages=2, share=0.1)
+    first, *others = parts_of(planner)
+    past = (first.before - WEEK.after) / WEEK.length
+    planner.received(request, "on", asked_at=NOW, rows=page(WEEK, 0.1, past + 0.05))
+    failing, *rest = planner.next(100)
+    for one in rest:
+        planner.received(one, None, asked_at=NOW)
+
+    failure = planner.failed(failing, ServerError("x", status=500), now=NOW)
+
+    assert (failure.verdict, failure.window) == (Verdict.GIVEN_UP, others[0])
+    assert failure.progress == Progress(again=(first,))
+    assert [one.span.window for one in planner.next(100)] == [first]

@@ -282,6 +282,7 @@ class Stream(msgspec.Struct, frozen=True):
     """An operation that can be read in bulk, with the pair of parameters that bounds it.
 
     *own_date* is the date of a row that the bounds go by, as far as Amazon says.
+    *is_sortable* says that Amazon can sort by that date.
     """
 
     name: str
@@ -289,6 +290,7 @@ class Stream(msgspec.Struct, frozen=True):
     row: type[Row]
     bounds: str
     own_date: Callable[[Row], datetime | None]
+    is_sortable: bool = False
 
     def __repr__(self) -> str:
         return f"<Stream {self.name}>"
@@ -299,12 +301,19 @@ class Stream(msgspec.Struct, frozen=True):
         return self.row is Order
 
     def call(
-        self, window: Window, next_token: str | None = None, *, numbers_only: bool = False
+        self,
+        window: Window,
+        next_token: str | None = None,
+        *,
+        numbers_only: bool = False,
+        limit: int = LARGEST_PAGE,
+        ascending: bool = False,
     ) -> Call[Page[Row]]:
         """Ask for a page of *window*, which is sent as it is.
 
         A next token does not stand alone: Amazon wants all other parameters repeated. With
-        *numbers_only* an order comes as its number and state, without details.
+        *numbers_only* an order comes as its number and state, without details. *ascending*
+        asks for the oldest first; whether Amazon heeds it is another matter.
         """
         asks = GetPurchaseOrders if self.row is Order else GetPurchaseOrdersStatus
         given: dict[str, Any] = {
@@ -313,7 +322,9 @@ class Stream(msgspec.Struct, frozen=True):
         }
         if numbers_only and self.has_details:
             given["include_details"] = False
-        return Call(self.operation, asks(limit=LARGEST_PAGE, next_token=next_token, **given))
+        if ascending:
+            given["sort_order"] = "ASC"
+        return Call(self.operation, asks(limit=limit, next_token=next_token, **given))
 
 
 def _created(row: Row) -> datetime | None:
@@ -333,7 +344,9 @@ def _updated(row: Row) -> datetime | None:
 
 # An order that Amazon never changed does not match the changed filter (airbyte#46308), and
 # neither filter sees a move between states: all three together see everything.
-CREATED = Stream("created", GET_PURCHASE_ORDERS, Order, "created", _created)
+# "Sort in ascending or descending order by purchase order creation date."
+# https://developer-docs.amazon.com/sp-api/reference/getpurchaseorders
+CREATED = Stream("created", GET_PURCHASE_ORDERS, Order, "created", _created, is_sortable=True)
 CHANGED = Stream("changed", GET_PURCHASE_ORDERS, Order, "changed", _changed)
 STATUSES = Stream("statuses", GET_PURCHASE_ORDERS_STATUS, OrderStatus, "updated", _updated)
 

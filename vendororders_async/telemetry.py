@@ -134,6 +134,15 @@ class WindowRestarted(msgspec.Struct, frozen=True, gc=False):
     request_id: str | None = None
 
 
+class WindowSplit(msgspec.Struct, frozen=True, gc=False):
+    """What is left of a window is read in *part_count* parts, side by side."""
+
+    account: str
+    stream: str
+    window: Window
+    part_count: int
+
+
 class WindowFailed(msgspec.Struct, frozen=True, gc=False):
     """A window was given up; nothing claims it."""
 
@@ -178,6 +187,7 @@ Event = (
     | OrdersQuarantined
     | WindowFinished
     | WindowRestarted
+    | WindowSplit
     | WindowFailed
     | BeyondHistory
     | AccountFinished
@@ -228,6 +238,8 @@ def _words(event: Event) -> tuple[int, str]:  # noqa: PLR0911 - a table of event
             return logging.INFO, f"{event.reason}, again in {event.seconds:.1f} s"
         case WindowRestarted():
             return logging.INFO, f"{_place(event)} again from its start: {event.reason}"
+        case WindowSplit():
+            return logging.DEBUG, f"{_place(event)} read in {event.part_count} parts"
         case WindowFailed():
             return logging.WARNING, f"{_place(event)} given up: {event.reason}"
         case DetailMissing():
@@ -248,7 +260,12 @@ def _words(event: Event) -> tuple[int, str]:  # noqa: PLR0911 - a table of event
 
 
 def _place(
-    event: WindowRestarted | WindowFailed | DetailMissing | OrdersQuarantined | BeyondHistory,
+    event: WindowRestarted
+    | WindowSplit
+    | WindowFailed
+    | DetailMissing
+    | OrdersQuarantined
+    | BeyondHistory,
 ) -> str:
     return f"{event.account} {event.stream} {event.window}"
 
