@@ -23,12 +23,15 @@ LEVELS: tuple[frozenset[str], ...] = (
     # values: no I/O, no asyncio
     frozenset({"errors"}),
     frozenset({"clock"}),
-    frozenset({"windows", "usage", "models", "salvage"}),
+    frozenset({"windows", "usage", "models", "salvage", "evidence"}),
     # the API as data
     frozenset({"pages", "accounts", "telemetry"}),
     frozenset({"operations"}),
     # what to ask next
-    frozenset({"planner"}),
+    frozenset({"chains"}),
+    frozenset({"planner", "detail_planner"}),
+    # whose turn it is, for any of the next
+    frozenset({"places"}),
     # mechanisms: one kind of effect each, strangers to one another
     frozenset({"transport", "limiter", "retry", "settings", "sinks"}),
     # one request under policy, and who may make it

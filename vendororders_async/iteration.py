@@ -12,6 +12,7 @@ import msgspec
 
 from .accounts import Account
 from .caller import Caller, end
+from .chains import PageRequest, Span
 from .clock import whole_second
 from .dispatch import Reply
 from .errors import DecodeError, InvalidArgument, PaginationError, RequestError
@@ -24,7 +25,7 @@ from .operations import (
     check,
 )
 from .pages import Document, Page, Row
-from .planner import PageRequest, Planner, Span, Verdict
+from .planner import Planner, Verdict
 from .telemetry import BeyondHistory, WindowRestarted
 from .windows import SETTLING, Window
 

@@ -87,7 +87,7 @@ async def test_a_failed_window_among_empty_ones_is_not_nothing() -> None:
     """Something was read to its end, so the run is incomplete and not void."""
     sink = MemorySink()
     async with simulation(msgspec.structs.replace(QUICK, orders=0)) as (simulator, accounts):
-        simulator.inject("getPurchaseOrders", "html-400", times=3, when=_on_first_window())
+        simulator.inject("getPurchaseOrders", "html-400", times=6, when=_on_first_window())
         summary = await read(accounts, sink, streams=["created"])
 
     assert summary.accounts["demo"].error
@@ -140,7 +140,7 @@ async def test_the_last_days_are_read_again() -> None:
         summary = await read(accounts, sink, until=until)
 
     assert ("demo", "order", "LATE0001") in sink.documents
-    assert 3 <= summary.requests <= 12
+    assert 3 <= summary.requests <= 30  # the week is cut for the burst of each bucket
     assert summary.new == 1
 
 
@@ -305,7 +305,7 @@ async def test_a_window_that_fails_for_good_is_named_and_left_open() -> None:
     sink = MemorySink()
     events: list[Event] = []
     async with simulation() as (simulator, accounts):
-        simulator.inject("getPurchaseOrders", "html-400", times=3, when=_on_first_window())
+        simulator.inject("getPurchaseOrders", "html-400", times=6, when=_on_first_window())
         summary = await read(accounts, sink, streams=["created"], observer=events.append)
         failed = [event for event in events if isinstance(event, WindowFailed)]
         ends = sink.ends["created"]

@@ -19,6 +19,7 @@ from . import NOTHING_DONE, say
 from .jobs import COMPLETE, INCOMPLETE, until_signal, write_summary
 from .logs import log_to_stderr
 from .options import Age, When, account_options, output_options
+from .process import one_job
 from .progress import ProgressReport
 
 _log = logging.getLogger("vendororders_async")
@@ -89,7 +90,7 @@ def command(
         write_summary(Summary.of_nothing(), summary_file)
         raise
     try:
-        with report:
+        with report, one_job():
             signal_number = asyncio.run(until_signal(job.run))
     finally:
         summary = job.summary()

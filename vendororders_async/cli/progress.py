@@ -30,6 +30,7 @@ from ..telemetry import (
     StreamPlanned,
     WindowFailed,
     WindowFinished,
+    WindowSplit,
 )
 
 _MOST_LINES = 8  # accounts; of more, only the worst are shown by themselves
@@ -158,12 +159,14 @@ class Recorder:
         self._sent: dict[str, deque[float]] = {}
         self._is_done = False
 
-    def note(self, event: Event, at: float) -> None:
+    def note(self, event: Event, at: float) -> None:  # noqa: C901 - a table of events
         """Take in an *event* that happened *at* a monotonic time."""
         counts = self._counts
         match event:
             case StreamPlanned():
                 counts["planned"] += event.window_count
+            case WindowSplit():
+                counts["planned"] += event.part_count - 1
             case PlanGranted():
                 self._granted[event.operation] = event.plan.rate
             case PageStored() if RETAIL_STREAMS[event.stream].has_details:

@@ -73,7 +73,10 @@ async def backfill(
 
 
 class Backfill:
-    """A backfill that can be asked for its summary at any time, also after a cancellation."""
+    """A backfill that can be asked for its summary at any time, also after a cancellation.
+
+    A *transport* that is passed in stays open, and has its own bound on what is in flight.
+    """
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class Backfill:
         *,
         to: str | Sink,
         observer: Observer | None = None,
+        transport: Transport | None = None,
         now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._accounts = tuple(accounts)
@@ -91,6 +95,7 @@ class Backfill:
         self._window = reading.window(now())
         self._streams = reading.chosen()
         self._to = to
+        self._transport = transport
         self._tally = Tally(account.name for account in self._accounts)
         watching = (observer,) if observer else ()
         self._tell = fan_out(self._tally, log_event, *watching)
@@ -114,9 +119,12 @@ class Backfill:
             sink = self._to
             if isinstance(sink, str):
                 sink = await stack.enter_async_context(open_sink(sink, now=self._now))
-            transport = await stack.enter_async_context(
-                Transport(account_count=len(self._accounts), limit=self._reading.concurrency)
-            )
+            transport = self._transport
+            if transport is None:
+                room = Transport(
+                    account_count=len(self._accounts), limit=self._reading.concurrency
+                )
+                transport = await stack.enter_async_context(room)
             limiters = Limiters()
             dispatcher = Dispatcher(
                 transport, AccessTokens(transport), limiters, observer=self._tell, now=self._now

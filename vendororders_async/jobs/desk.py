@@ -7,15 +7,18 @@ from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from ..accounts import Account
-from ..dispatch import Dispatcher, Reply
+from ..chains import Span
+from ..dispatch import Dispatcher, Reply, Sending
 from ..errors import RequestError
 from ..limiter import Gate, Limiters, Urgency
 from ..operations import Call, Operation, Stream
 from ..pages import Document, Row
-from ..planner import Span, in_flight
+from ..planner import in_flight, silence
+from ..retry import BULK, Patience
 from ..sinks import Sink
 from ..sinks.base import Arrival, Ledger, Outcome
 from ..telemetry import Observer, OrdersQuarantined, PlanGranted, WindowFailed
+from ..usage import UsagePlan
 from .summary import Tally
 
 T = TypeVar("T")
@@ -51,9 +54,20 @@ class Desk(NamedTuple):
         """Return where the windows of *stream* are recorded."""
         return Ledger(self.name, API, stream.name, self.account.source)
 
-    async def send(self, call: Call[T]) -> Reply[T]:
+    async def send(self, call: Call[T], patience: Patience = BULK) -> Reply[T]:
         """Send *call* behind everybody who waits in person."""
-        return await self.dispatcher.send(self.account, call, urgency=Urgency.BULK)
+        return await self.dispatcher.send(
+            self.account, call, urgency=Urgency.BULK, patience=patience
+        )
+
+    def sending(self, call: Call[T], patience: Patience = BULK) -> Sending[T]:
+        """Do the same, and hold back other requests until the block is left.
+
+        What is done in it must not wait for another request.
+        """
+        return self.dispatcher.sending(
+            self.account, call, urgency=Urgency.BULK, patience=patience
+        )
 
     async def write(
         self,
@@ -85,18 +99,34 @@ class Pace:
         self._desk = desk
         self._operation = operation
         self._gate = desk.gate(operation)
-        self._latency = _FIRST_LATENCY
+        self._latency: float | None = None
         self._told = self._gate.plan
         desk.tell(PlanGranted(desk.name, operation.name, self._told))
 
     @property
+    def plan(self) -> UsagePlan:
+        """What Amazon grants for the operation."""
+        return self._gate.plan
+
+    @property
+    def latency(self) -> float:
+        """How many seconds an answer takes, about."""
+        return _FIRST_LATENCY if self._latency is None else self._latency
+
+    @property
     def in_flight(self) -> int:
         """So many requests are to be under way."""
-        return in_flight(self._gate.plan, self._latency)
+        return in_flight(self.plan, self.latency)
+
+    @property
+    def silence(self) -> float | None:
+        """How long to wait for the first answer before there is more to ask; then None."""
+        return silence(self.plan) if self._latency is None else None
 
     def answered(self, seconds: float) -> None:
         """Learn from an answer that took *seconds*."""
-        self._latency += _LATENCY_MEMORY * (seconds - self._latency)
+        before = seconds if self._latency is None else self._latency
+        self._latency = before + _LATENCY_MEMORY * (seconds - before)
         if self._gate.plan != self._told:
             self._told = self._gate.plan
             self._desk.tell(PlanGranted(self._desk.name, self._operation.name, self._told))

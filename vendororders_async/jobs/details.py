@@ -9,6 +9,8 @@ from datetime import datetime
 
 import msgspec
 
+from ..chains import PageRequest, Span
+from ..detail_planner import DetailPlanner
 from ..errors import AccessDenied, DecodeError, InvalidArgument, NotFound, RequestError
 from ..models.retail_procurement import Order
 from ..operations import (
@@ -18,7 +20,7 @@ from ..operations import (
     GetPurchaseOrder,
 )
 from ..pages import Document, Page, Row, decode_document
-from ..planner import DetailPlanner, PageRequest, Planner, Span
+from ..planner import Planner
 from ..salvage import salvage
 from ..telemetry import (
     DetailMissing,
@@ -90,9 +92,9 @@ class DetailReader:
         if not self._planner.is_open(span):  # a detail failed in the meantime
             return
         # From here to the queue nothing is awaited: what is wanted is certain to be asked.
-        finished = self._planner.received(request, page.next_token, asked_at=begun_at)
+        progress = self._planner.received(request, page.next_token, asked_at=begun_at)
         wanted = self._details.wanted(span, [one for one in listed if one not in fresh])
-        is_finished = finished is not None and self._details.listed(span)
+        is_finished = bool(progress.finished) and self._details.listed(span)
         self._desk.tell(
             PageListed(
                 self._desk.name,
@@ -130,7 +132,8 @@ class DetailReader:
         """Ask for one order and store it; whatever becomes of it, nobody waits for ever."""
         call = Call(GET_PURCHASE_ORDER, GetPurchaseOrder(purchase_order_number=wanted.number))
         try:
-            reply = await self._desk.send(call)
+            async with self._desk.sending(call) as reply:
+                await self._store(wanted, reply.content, reply.asked_at)
         except AccessDenied:
             raise  # every other order would say so
         except (NotFound, InvalidArgument) as error:
@@ -145,7 +148,6 @@ class DetailReader:
             self._failed(wanted, error)
         else:
             self._pace.answered(reply.seconds)
-            await self._store(wanted, reply.content, reply.asked_at)
 
     async def _fresh(
         self, span: Span, begun_at: datetime, numbers: Sequence[str]

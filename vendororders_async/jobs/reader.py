@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from ..dispatch import Reply
-from ..errors import AccessDenied, RequestError, SinkError, VendorOrdersError
+from ..chains import Span
+from ..errors import AccessDenied, SinkError, VendorOrdersError
 from ..operations import GET_PURCHASE_ORDER, RETAIL_STREAMS, Operation, Stream
 from ..pages import Page, Row
-from ..planner import PageRequest, Planner, Span, Verdict, covered_until, missing
-from ..telemetry import (
-    AccountFailed,
-    AccountFinished,
-    BeyondHistory,
-    PageStored,
-    StreamPlanned,
-    WindowFinished,
-    WindowRestarted,
-)
+from ..planner import Planner, Split, covered_until, missing
+from ..telemetry import AccountFailed, AccountFinished, StreamPlanned, WindowSplit
 from ..windows import Window
 from .desk import API, Desk, Pace
-from .details import DetailReader, is_outside
+from .details import DetailReader
+from .page_reader import PageReader
 from .quarantine import retry_quarantine
 from .reading import Reading
 
@@ -76,9 +69,16 @@ class AccountReader:
         if last is not None and self._desk.now() - last < _BUCKETS_EMPTY:
             for operation in (*spans, GET_PURCHASE_ORDER):
                 self._desk.gate(operation).drain()
+        if any(spans.values()):
+            # How long Amazon takes to answer is learnt from the first calls.
+            await self._desk.dispatcher.prepare(self._desk.account)
         async with asyncio.TaskGroup() as group:
             for stream in {one.operation: one for one in streams}.values():
-                planner = Planner(of_operation := spans[stream.operation])
+                of_operation = spans[stream.operation]
+                planner = Planner(
+                    of_operation,
+                    sorted_streams=[one.name for one in streams if one.is_sortable],
+                )
                 if stream.has_details and self._reading.fans_out and of_operation:
                     group.create_task(self._fan_out(stream, planner, of_operation))
                 else:
@@ -131,89 +131,40 @@ class AccountReader:
         planner: Planner,
         details: DetailReader | None = None,
     ) -> None:
-        """Keep one bucket busy until its windows are read."""
+        """Keep one bucket busy until its windows are read.
+
+        Where the details follow, it is their bucket that is short, and the lists' need not
+        be split for.
+        """
         pace = Pace(self._desk, operation)
+        pages = PageReader(self._desk, planner, self._served_since, details)
         running: set[asyncio.Task[float | None]] = set()
         async with asyncio.TaskGroup() as group:
             while True:
-                running |= {
-                    group.create_task(self._page(planner, request, details))
-                    for request in planner.next(pace.in_flight - len(running))
-                }
+                room = pace.in_flight - len(running)
+                if details is None:
+                    self._tell_of(planner.replan(pace.plan, pace.latency))
+                running |= {group.create_task(pages.read(one)) for one in planner.next(room)}
+                for span in pages.one_by_one():
+                    stream = RETAIL_STREAMS[span.stream]
+                    group.create_task(self._fan_out(stream, Planner([span]), [span]))
                 if not running:
                     break
-                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                done, running = await asyncio.wait(
+                    running, timeout=pace.silence, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not done and details is None and (splits := planner.spread(pace.plan)):
+                    self._tell_of(splits)
+                    more = planner.next(int(pace.plan.burst))
+                    running |= {group.create_task(pages.read(one)) for one in more}
                 for seconds in (task.result() for task in done):
                     if seconds is not None:
                         pace.answered(seconds)
 
-    async def _page(
-        self, planner: Planner, request: PageRequest, details: DetailReader | None
-    ) -> float | None:
-        """Fetch a page and store it; return how long Amazon took, None if it failed."""
-        stream = RETAIL_STREAMS[request.span.stream]
-        call = stream.call(
-            request.span.window.query(), request.next_token, numbers_only=details is not None
-        )
-        try:
-            reply = await self._desk.send(call)
-            if details is not None:
-                await details.take(request, reply.content, reply.asked_at)
-            else:
-                await self._store(planner, request, reply)
-        except AccessDenied:
-            raise  # a role or an authorisation is missing: every other window would say so
-        except RequestError as error:
-            if planner.is_open(request.span):
-                self._failed(planner, request, error, details)
-            return None
-        return reply.seconds
-
-    async def _store(
-        self, planner: Planner, request: PageRequest, reply: Reply[Page[Row]]
-    ) -> None:
-        """Store a page, and finish its window if it was the last."""
-        span, documents = request.span, reply.content.documents
-        stream = RETAIL_STREAMS[span.stream]
-        await self._desk.write(stream, span, reply.asked_at, documents)
-        self._desk.tell(
-            PageStored(
-                self._desk.name,
-                stream.operation.name,
-                stream.name,
-                span.window,
-                row_count=len(documents),
-                outside_count=sum(is_outside(document, span) for document in documents),
-            )
-        )
-        finished = planner.received(request, reply.content.next_token, asked_at=reply.asked_at)
-        if finished is not None:
-            await self._desk.sink.finish(self._desk.ledger(stream), finished)
-            self._desk.tell(WindowFinished(self._desk.name, stream.name, finished.window))
-
-    def _failed(
-        self,
-        planner: Planner,
-        request: PageRequest,
-        error: RequestError,
-        details: DetailReader | None,
-    ) -> None:
-        name, span = self._desk.name, request.span
-        failure = planner.failed(request, error, now=self._desk.now())
-        request_id = getattr(error, "request_id", None)
-        if failure.verdict is Verdict.RESTARTED:
-            self._desk.tell(
-                WindowRestarted(name, span.stream, failure.window, str(error), request_id)
-            )
-            return
-        if details is not None:
-            details.give_up(span)
-        if failure.verdict is Verdict.BEYOND_HISTORY:
-            self._desk.tell(BeyondHistory(name, span.stream, failure.window))
-            served = self._served_since.get(span.stream, failure.window.before)
-            self._served_since[span.stream] = max(served, failure.window.before)
-        else:
-            self._desk.given_up(span, str(error), error)
+    def _tell_of(self, splits: Iterable[Split]) -> None:
+        for one in splits:
+            whole = Window(one.parts[0].after, one.parts[-1].before)
+            self._desk.tell(WindowSplit(self._desk.name, one.stream, whole, len(one.parts)))
 
 
 def with_advice(error: VendorOrdersError) -> str:
