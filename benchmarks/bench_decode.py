@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -25,8 +26,8 @@ LIMIT = 1.6  # times msgspec alone
 REPEATS = 10  # pages a round
 
 
-def main(given: Sequence[str] | None = None) -> None:
-    """Measure and print."""
+def main(given: Sequence[str] | None = None) -> bool:
+    """Measure and print; return whether all is within its limits."""
     options = arguments(__doc__ or "", given, rounds=15)
     body = data.page()
     bare = msgspec.json.Decoder(
@@ -49,7 +50,7 @@ def main(given: Sequence[str] | None = None) -> None:
         ]
         for name, values in seconds.items()
     }
-    report(
+    return report(
         f"Decoding a page of {len(body) / 1000:.0f} KB, 100 orders of 10 lines",
         [
             *(Figure(name, "ms", [1000 * one for one in seconds[name]]) for name in contenders),
@@ -69,4 +70,4 @@ def _process_seconds(decode: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(not main())

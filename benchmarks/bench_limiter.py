@@ -8,18 +8,20 @@ its answers only, so the requests on their way by then are at risk of a 429.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import msgspec
 
-from vendororders_async import Account, Credentials, clock
+from vendororders_async import clock
 from vendororders_async.auth import AccessTokens
 from vendororders_async.dispatch import Dispatcher
 from vendororders_async.limiter import Limiters, Urgency
 from vendororders_async.operations import CREATED
 from vendororders_async.simulator import Settings, Simulator
+from vendororders_async.testing import accounts_of
 from vendororders_async.transport import Transport
 from vendororders_async.windows import Window
 
@@ -53,13 +55,13 @@ class Sent(msgspec.Struct, frozen=True):
         return next((end for start, end in starts if end - start <= 1), AFTER)
 
 
-def main(given: Sequence[str] | None = None) -> None:
-    """Measure and print."""
+def main(given: Sequence[str] | None = None) -> bool:
+    """Measure and print; return whether all is within its limits."""
     options = arguments(__doc__ or "", given, rounds=3)
     cuts, raises = (
         [asyncio.run(_run(rate)) for _ in range(options.rounds)] for rate in (4.0, 20.0)
     )
-    report(
+    return report(
         f"The limiter, when 10/s becomes another rate; {LATENCY[0]:g} to {LATENCY[1]:g} s",
         [
             Figure(
@@ -115,17 +117,7 @@ async def _run(rate: float) -> Sent:
 async def _sending(simulator: Simulator) -> AsyncIterator[None]:
     """Keep requests in flight for as long as the block lasts."""
     async with simulator.serve() as served, Transport() as transport:
-        one = served.accounts[0]
-        account = Account(
-            name=one.name,
-            credentials=Credentials(
-                client_id=one.client_id,
-                client_secret=one.client_secret,
-                refresh_token=one.refresh_token,
-            ),
-            endpoint=served.url,
-            token_url=f"{served.url}/auth/o2/token",
-        )
+        [account] = accounts_of(served)
         dispatcher = Dispatcher(
             transport, AccessTokens(transport), Limiters(), observer=lambda _event: None
         )
@@ -146,4 +138,4 @@ async def _sending(simulator: Simulator) -> AsyncIterator[None]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(not main())
