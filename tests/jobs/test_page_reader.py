@@ -182,6 +182,29 @@ def test_a_window_that_is_read_in_parts_says_so() -> None:
     virtual_time.run(main())
 
 
+@pytest.mark.parametrize("kind", ["spurious-400", "html-400"])
+def test_who_is_refused_the_oldest_first_is_asked_for_any_order(kind: str) -> None:
+    """Amazon refuses ASC to some accounts; a few requests find out, and nothing is lost."""
+
+    async def main() -> None:
+        asked: list[str | None] = []
+
+        def when(call: Call) -> bool:
+            asked.append(call.query.get("sortOrder"))
+            return asked[-1] == "ASC"
+
+        summary, events, lost = await read(lambda simulator: _inject(simulator, kind, when))
+        refused = asked.count("ASC")
+
+        assert lost == set()
+        assert summary.complete
+        assert _of(events, WindowFailed) == []
+        assert 0 < refused < 60  # those under way when the first one found out
+        assert asked[-1] is None
+
+    virtual_time.run(main())
+
+
 WINDOW = Window(EPOCH - timedelta(days=9), EPOCH - timedelta(days=8))
 
 SPAN = Span("created", WINDOW)
