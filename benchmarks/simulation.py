@@ -77,7 +77,7 @@ class Amazon:
     """What answers: the orders that became available in a window, page by page."""
 
     def __init__(self, orders: Sequence[Order], answer: Answer, page_size: int) -> None:
-        self._orders = sorted(orders)
+        self._orders = sorted(orders, key=lambda order: (order[0], order[2]))
         self._available = [order[0] for order in self._orders]
         self._answer = answer
         self._page_size = page_size

@@ -185,7 +185,7 @@ class Chain:
             [(date - after).total_seconds() for _, date in dated],
             undated=len(rows) - len(dated),
         )
-        if self.evidence.is_against or len(dated) < len(rows):
+        if self.evidence.is_broken:
             self.family.is_in_order = False
         self._lately.append(dict(dated))
         if not self.is_shortened or not self.evidence.is_rising:

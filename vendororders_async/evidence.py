@@ -42,7 +42,9 @@ class Evidence:
         self.expected = expected
         self.page_count = 0
         self._rising = self._falling = 0  # steps from a row to the next
-        self._is_broken = False  # a page lay behind the one before it
+        #: Whether something came that no answer in order has: a second beginning, or a row
+        #: without a date.
+        self.is_broken = False
         self._row_count = self._stray_count = 0  # rows, and those behind one before them
         self._strays_in_order = 0  # the last rows, if they are behind and rise
         self._last = self._highest = -math.inf
@@ -55,7 +57,7 @@ class Evidence:
     def add(self, dates: Sequence[float], *, undated: int = 0) -> None:
         """Take in a page, which may be empty: Amazon sends such pages."""
         self.page_count += 1
-        self._is_broken |= undated > 0  # where such a row belongs cannot be told
+        self.is_broken |= undated > 0  # where such a row belongs cannot be told
         if not dates:
             return
         self._rising += sum(one < other for one, other in pairwise(dates))
@@ -65,14 +67,14 @@ class Evidence:
             self._stray_count += is_stray
             goes_on = is_stray and date > self._last
             self._strays_in_order = self._strays_in_order + 1 if goes_on else 0
-            self._is_broken |= self._strays_in_order >= _ANOTHER_ORDER
+            self.is_broken |= self._strays_in_order >= _ANOTHER_ORDER
             self._last, self._highest = date, max(self._highest, date)
         self._row_count += len(dates)
         in_order = sorted(dates)
         median, high = in_order[len(dates) // 2], in_order[-1 - len(dates) // _STRAYS]
         # From the upper half alone: what was published late shows an earlier date.
         low = max(in_order[0], 2 * median - high)
-        self._is_broken |= len(dates) >= _STRAYS and median < self._lowest
+        self.is_broken |= len(dates) >= _STRAYS and median < self._lowest
         self._lowest, self._span = low, high - low
         self._crowded_count = self._crowded_count + 1 if self._span < _CROWDED else 0
         self._reach = self._reach or [low]
@@ -86,12 +88,12 @@ class Evidence:
     @property
     def is_rising(self) -> bool:
         """Whether the rows come in the order of their dates, as far as can be told."""
-        return self._rising > _IN_ORDER * self._falling and not self._is_broken
+        return self._rising > _IN_ORDER * self._falling and not self.is_broken
 
     @property
     def is_against(self) -> bool:
         """Whether the rows certainly do not come in the order of their dates."""
-        if self._is_broken:
+        if self.is_broken:
             return True
         steps = self._rising + self._falling
         return steps >= _SETTLED and self._rising < _LIKE_CHANCE * steps
