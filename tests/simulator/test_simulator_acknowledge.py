@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ def line(number: str, accepted: int, *, code: str = "Accepted", **names: str) ->
         **({"itemSequenceNumber": number} if number else {}),
         **names,
         "orderedQuantity": {"amount": 10},
+        "netCost": {"currencyCode": "EUR", "amount": "1.10"},
         "itemAcknowledgements": [
             {"acknowledgementCode": code, "acknowledgedQuantity": {"amount": accepted}}
         ],
@@ -155,7 +156,73 @@ def test_a_nameless_line_is_about_nothing() -> None:
     assert words_of(changed) == ["REJECTED", "REJECTED"]
 
 
-@pytest.mark.parametrize(("code", "expected"), [("Backordered", True), ("REJECTED", False)])
-def test_a_code_in_the_wrong_case_has_no_effect(code: str, expected: bool) -> None:
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"acknowledgementCode": "Backordered"}, True),
+        ({"acknowledgementCode": "REJECTED"}, False),
+        ({"rejectionReason": "ObsoleteProduct"}, True),
+        ({"rejectionReason": "OBSOLETEPRODUCT"}, False),
+    ],
+)
+def test_a_word_in_the_wrong_case_has_no_effect(
+    changes: dict[str, str], expected: bool
+) -> None:
     """Amazon takes it with a 202, and nothing happens."""
-    assert is_effective(acknowledgement(line("1", 1, code=code))) is expected
+    one = line("1", 1)
+    one["itemAcknowledgements"][0] |= changes
+
+    assert is_effective(acknowledgement(line("2", 1), one)) is expected
+
+
+def test_a_line_without_its_cost_has_no_effect() -> None:
+    """Nor have the others that come with it."""
+    free = line("1", 1)
+    del free["netCost"]
+
+    assert not is_effective(acknowledgement(line("2", 1), free))
+
+
+def test_a_line_that_was_rejected_stays_so() -> None:
+    """Silently, while the rest of the order is answered anew."""
+    first = acknowledgement(line("1", 10), line("2", 10, code="Rejected"))
+    order, before = acknowledged({}, status(), first, AT)
+    again = acknowledgement(line("1", 4), line("2", 10))
+    _, changed = acknowledged(order, before, again, AT)
+
+    assert words_of(changed) == ["ACCEPTED", "REJECTED"]
+    assert changed["itemStatus"][1] == before["itemStatus"][1]
+
+
+def test_an_answer_replaces_the_earlier_one_and_its_details_are_increments() -> None:
+    """What stands is the last; the steps to it add up."""
+    both = acknowledgement(line("1", 10), line("2", 10, code="Backordered"))
+    order, changed = acknowledged({}, status(), both, AT)
+    split = line("1", 7)
+    split["itemAcknowledgements"] += line("1", 3, code="Rejected")["itemAcknowledgements"]
+    later = AT + timedelta(hours=47)
+    _, changed = acknowledged(order, changed, acknowledgement(split), later)
+    first, second = (one["acknowledgementStatus"] for one in changed["itemStatus"])
+    steps = [
+        (one["acceptedQuantity"]["amount"], one["rejectedQuantity"]["amount"])
+        for one in first["acknowledgementStatusDetails"]
+    ]
+
+    assert (first["acceptedQuantity"]["amount"], first["rejectedQuantity"]["amount"]) == (7, 3)
+    assert steps == [(10, 0), (-3, 3)]
+    assert second["confirmationStatus"] == "ACCEPTED"
+    assert len(second["acknowledgementStatusDetails"]) == 1
+
+
+@pytest.mark.parametrize("dates", [{}, {"scheduledShipDate": "2026-06-20T00:00:00Z"}])
+def test_after_two_days_only_dates_change(dates: dict[str, str]) -> None:
+    """A status has none: with them it is updated, and without nothing happens."""
+    both = acknowledgement(line("1", 10), line("2", 10))
+    order, before = acknowledged({}, status(), both, AT)
+    update = line("1", 4)
+    update["itemAcknowledgements"][0] |= dates
+    _, changed = acknowledged(order, before, acknowledgement(update), AT + timedelta(hours=49))
+
+    assert changed["itemStatus"] == before["itemStatus"]
+    assert (changed["lastUpdatedDate"] > before["lastUpdatedDate"]) is bool(dates)

@@ -317,6 +317,7 @@ async def test_an_acknowledgement_changes_its_order() -> None:
                 {
                     "itemSequenceNumber": item["itemSequenceNumber"],
                     "orderedQuantity": item["orderedQuantity"],
+                    "netCost": item["netCost"],
                     "itemAcknowledgements": [
                         {
                             "acknowledgementCode": "Accepted",
@@ -689,7 +690,7 @@ async def test_a_refused_acknowledgement_has_no_effect_and_a_lost_one_has() -> N
     ("operation", "kind", "complaint"),
     [
         ("getPurchaseOrders", "504", "there is no fault '504'"),
-        ("getOrders", "503", "there is no operation 'getOrders'"),
+        ("getInvoices", "503", "there is no operation 'getInvoices'"),
         ("getPurchaseOrders", "token-500", "token-500 is a fault of token"),
         ("token", "503", "503 is a fault of getPurchaseOrders or"),
     ],
@@ -724,6 +725,7 @@ async def test_a_retry_can_be_named() -> None:
 def test_every_kind_is_tested_here() -> None:
     """A new kind of fault needs a test of its own."""
     tested = {"403", "429", "500", "503", "html", "html-400", "spurious-400", "reset"}
+    tested |= {"reset-before", "500-after"}  # in test_simulator_submissions
     tested |= {"reset-body", "truncated", "empty", "slow", "hang", "token-500", "token-hang"}
 
     assert tested | {*BAD_ORDER_KINDS, "bad-order"} == KINDS

@@ -25,6 +25,13 @@ TOKEN_PATH = "/auth/o2/token"  # noqa: S105 - an address, no secret
 @click.option("--port", type=click.IntRange(0, 65535), default=8700, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--orders", type=int, default=2_000, show_default=True, help="An account.")
+@click.option(
+    "--direct-fulfillment-orders",
+    type=int,
+    default=300,
+    show_default=True,
+    help="An account, besides --orders.",
+)
 @click.option("--days", type=int, default=180, show_default=True, help="Of history.")
 @click.option("--rate", type=float, default=10.0, show_default=True, help="Requests a second.")
 @click.option("--burst", type=float, default=10.0, show_default=True)
@@ -41,6 +48,7 @@ def command(
     port: int,
     seed: int,
     orders: int,
+    direct_fulfillment_orders: int,
     days: int,
     rate: float,
     burst: float,
@@ -60,6 +68,7 @@ def command(
     settings = Settings(
         seed=seed,
         orders=orders,
+        direct_fulfillment_orders=direct_fulfillment_orders,
         days=days,
         rate=rate,
         burst=burst,

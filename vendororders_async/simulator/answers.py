@@ -31,12 +31,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     order_count: int = 0
 
 
-def success(payload: object, *, status: int = 200, order_count: int = 0) -> Answer:
-    """Return *payload* in the envelope that all vendor operations use."""
-    body = msgspec.json.encode({"payload": payload})
-    return Answer(status=status, body=body, order_count=order_count)
-
-
 def failure(
     status: int,
     code: str,
@@ -87,6 +81,13 @@ def not_found(what: str) -> Answer:
     )
 
 
+def too_large() -> Answer:
+    """Return the 413, whose limit Amazon does not publish."""
+    return failure(
+        413, "RequestEntityTooLarge", "The request is larger than the server can process."
+    )
+
+
 def server_error(status: int) -> Answer:
     """Return a 500 or a 503 as JSON."""
     if status == 503:  # noqa: PLR2004  # its own name in the line below
@@ -117,8 +118,8 @@ def refusal(kind: str, retry_after: float | None) -> Answer:
             return denied()
         case "429":
             return throttled(retry_after)
-        case "500" | "503":
-            return server_error(int(kind))
+        case "500" | "503" | "500-after":
+            return server_error(int(kind[:3]))
         case "html":
             return html(503, "Service Temporarily Unavailable")
         case "html-400":

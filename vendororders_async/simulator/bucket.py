@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # A client that paces itself to the exact interval must not be refused for the last bit of
 # a float; a millionth of a request is far below what anybody could gain by it.
@@ -71,8 +75,9 @@ class Buckets:
     # "application-selling partner pairs": an account's operations do not share
     # https://developer-docs.amazon.com/sp-api/docs/usage-plans-and-rate-limits
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, others: Mapping[str, Plan] | None = None) -> None:
         self._plan = plan
+        self._others = others or {}  # operations with a plan of their own
         self._buckets: dict[tuple[str, str], Bucket] = {}
         self._plans: dict[tuple[str, str], Plan] = {}
 
@@ -87,7 +92,8 @@ class Buckets:
 
     def plan(self, account: str, operation: str) -> Plan:
         """Return what that account is granted now."""
-        return self._plans.get((account, operation), self._plan)
+        usual = self._others.get(operation, self._plan)
+        return self._plans.get((account, operation), usual)
 
     def change(self, account: str, operation: str, plan: Plan) -> None:
         """Grant *plan* from now on."""

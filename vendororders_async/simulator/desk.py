@@ -1,24 +1,23 @@
-"""Answers the five operations: a call and the world in, an answer out, and no HTTP."""
+"""Answers the operations: a call and the worlds in, an answer out, and no HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
-from . import calls
-from .acknowledge import Acknowledgement, acknowledged, is_effective, read_submission
-from .answers import Answer, invalid, not_found, success
+from . import acknowledge, calls, direct_acknowledge
+from .answers import Answer, invalid, not_found
 from .cache import ByteCache
-from .pages import Page, Pager, compress
+from .calls import Api
+from .documents import ORDER
+from .pages import Page, Pager, compress, enveloped
 from .queries import Refused, read_query
-from .seeds import seeded
+from .restricted import RestrictedTokens
 from .settings import Settings, micros
-from .world import World, written_record
-
-_ID_LENGTH = 128  # bits
+from .submissions import Rules, Submissions
+from .world import World
 
 Spoil = Callable[[bytes], bytes]
 
@@ -34,38 +33,73 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     at: float  # the loop's time
     is_zipped: bool  # whether the client can read gzip
+    version: str = ""  # of Direct Fulfillment
+
+    @property
+    def api(self) -> Api:
+        """Which of the two APIs it is about."""
+        return calls.DIRECT if self.version else calls.RETAIL
 
 
 class Desk:
     """Knows every account's orders, and what was submitted about them."""
 
-    def __init__(self, worlds: dict[str, World], settings: Settings) -> None:
+    def __init__(
+        self,
+        worlds: Mapping[Api, Mapping[str, World]],
+        settings: Settings,
+        restricted: RestrictedTokens,
+    ) -> None:
         self._worlds = worlds
+        self._restricted = restricted
         # half of the room is for pages and half for the documents they are made of
         cache: ByteCache[Page] = ByteCache(settings.cache_bytes // 2)
         self._pagers = {
-            name: Pager(name, world, settings, cache=cache) for name, world in worlds.items()
+            (name, version): Pager(name, world, settings, cache=cache, version=version)
+            for api, versions in ((calls.RETAIL, ("",)), (calls.DIRECT, calls.VERSIONS))
+            for version in versions
+            for name, world in worlds[api].items()
         }
-        self._random = seeded(settings.seed, "transactions")
-        self.acknowledgements: list[Acknowledgement] = []
+        self.submissions = Submissions(
+            {
+                calls.RETAIL: Rules(
+                    worlds[calls.RETAIL],
+                    "acknowledgements",
+                    acknowledge.read_submission,
+                    acknowledge.answered,
+                    says_success=False,
+                ),
+                calls.DIRECT: Rules(
+                    worlds[calls.DIRECT],
+                    "orderAcknowledgements",
+                    direct_acknowledge.read_submission,
+                    direct_acknowledge.answered,
+                    says_success=True,
+                ),
+            },
+            settings,
+        )
 
     def answer(self, errand: Errand, spoil: Spoil | None = None) -> Answer:
         """Do what *errand* says; *spoil* makes one order of the answer undecodable."""
+        self.submissions.settle(errand.now)
         try:
             match errand.operation:
-                case calls.ORDERS | calls.STATUSES:
+                case calls.ORDERS | calls.STATUSES | calls.DIRECT_ORDERS:
                     return self._page(errand, spoil)
-                case calls.ORDER:
+                case calls.ORDER | calls.DIRECT_ORDER:
                     return self._order(errand, spoil)
-                case calls.ACKNOWLEDGE:
+                case calls.ACKNOWLEDGE | calls.DIRECT_ACKNOWLEDGE:
                     return self._acknowledge(errand)
+                case calls.RESTRICTED_TOKEN:
+                    return self._restricted.create(errand.account, errand.body, errand.at)
                 case _:
                     return self._transaction(errand)
         except Refused as refused:
             return invalid(refused.code, refused.message, refused.details)
 
     def _page(self, errand: Errand, spoil: Spoil | None) -> Answer:
-        page = self._pagers[errand.account].page(
+        page = self._pagers[errand.account, errand.version].page(
             read_query(errand.operation, errand.raw_query),
             now=errand.now,
             at=errand.at,
@@ -80,13 +114,14 @@ class Desk:
         )
 
     def _order(self, errand: Errand, spoil: Spoil | None) -> Answer:
-        record = self._worlds[errand.account].get(errand.subject)
-        if record is None or record.available > micros(errand.now):
+        world = self._worlds[errand.api][errand.account]
+        record = world.served(errand.subject, micros(errand.now))
+        if record is None:
             return not_found(f"Purchase order {errand.subject}")
-        document = record.text.order()
+        document = record.text(errand.version or ORDER)
         if spoil is not None:
             document = spoil(document)
-        body = b'{"payload":%b}' % document
+        body = enveloped(document, errand.version)
         return Answer(
             status=200,
             body=compress(body) if errand.is_zipped else body,
@@ -95,52 +130,17 @@ class Desk:
         )
 
     def _acknowledge(self, errand: Errand) -> Answer:
-        request = read_submission(errand.body)
-        world = self._worlds[errand.account]
-        unknown = []
-        for acknowledgement in request["acknowledgements"]:
-            record = world.get(acknowledgement["purchaseOrderNumber"])
-            if record is None or record.available > micros(errand.now):
-                unknown.append(str(acknowledgement["purchaseOrderNumber"]))
-            elif record.state != "Closed" and is_effective(acknowledgement):
-                order, status = acknowledged(
-                    msgspec.json.decode(record.text.order()),
-                    msgspec.json.decode(record.text.status()),
-                    acknowledgement,
-                    errand.now,
-                )
-                world.put(written_record(order, status, available=record.available))
-        transaction_id = self._transaction_id(errand.now)
-        self.acknowledgements.append(
-            Acknowledgement(
-                account=errand.account,
-                transaction_id=transaction_id,
-                body=request,
-                unknown=tuple(unknown),
-            )
+        identifier = self.submissions.submit(
+            errand.api, errand.account, errand.body, errand.now
         )
-        return success({"transactionId": transaction_id}, status=202)
-
-    def _transaction_id(self, now: datetime) -> str:
-        digits = f"{self._random.getrandbits(_ID_LENGTH):032x}"
-        groups = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
-        return f"{now:%Y%m%d%H%M%S}-{'-'.join(groups)}"
+        body = msgspec.json.encode({"transactionId": identifier})
+        return Answer(status=202, body=enveloped(body, errand.version))
 
     def _transaction(self, errand: Errand) -> Answer:
-        for submitted in self.acknowledgements:
-            if (submitted.account, submitted.transaction_id) == (
-                errand.account,
-                errand.subject,
-            ):
-                return success({"transactionStatus": _transaction_status(submitted)})
-        return not_found(f"Transaction {errand.subject}")
-
-
-def _transaction_status(submitted: Acknowledgement) -> dict[str, Any]:
-    """Return what became of it: "Success" is never said of an acknowledgement."""
-    # https://developer-docs.amazon.com/sp-api/docs/get-transaction-status
-    status: dict[str, Any] = {"transactionId": submitted.transaction_id, "status": "Processing"}
-    if submitted.unknown:
-        error = {"code": "INVALID_ORDER_ID", "message": "Invalid order ID."}
-        status |= {"status": "Failure", "errors": [error for _ in submitted.unknown]}
-    return status
+        transaction = self.submissions.transaction(
+            errand.api, errand.account, errand.subject, errand.now
+        )
+        if transaction is None:
+            return not_found(f"Transaction {errand.subject}")
+        body = msgspec.json.encode({"transactionStatus": transaction})
+        return Answer(status=200, body=enveloped(body, errand.version))

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .markets import MARKETS, Market
+from .quantities import odd_quantities
 from .seeds import seeded
 from .timeline import DAY, HOUR, SECOND, Sketch, write_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from random import Random
 
     from .cache import ByteCache
 
 Document = dict[str, Any]
+
+#: The forms in which a retail order is written.
+ORDER, STATUS = "order", "status"
 
 _PRODUCTS = 400
 _STRIDES = (3, 7, 11, 17, 23, 77, 129, 171)
@@ -96,19 +99,12 @@ class Writer:
         """Return where the order of *sketch* goes to."""
         return str(self._warehouse(sketch)["partyId"])
 
-    def order(self, sketch: Sketch) -> bytes:
-        """Return the order as getPurchaseOrders lists it."""
-        return self._kept("order", sketch, self._order)
-
-    def status(self, sketch: Sketch) -> bytes:
-        """Return the order's status as getPurchaseOrdersStatus lists it."""
-        return self._kept("status", sketch, self._status)
-
-    def _kept(self, kind: str, sketch: Sketch, write: Callable[[Sketch], bytes]) -> bytes:
-        key = (self._account, kind, sketch.index)
+    def written(self, sketch: Sketch, form: str) -> bytes:
+        """Return the order or its status as the lists have it: *form* says which."""
+        key = (self._account, form, sketch.index)
         document = self._cache.get(key)
         if document is None:
-            document = write(sketch)
+            document = self._order(sketch) if form == ORDER else self._status(sketch)
             self._cache.put(key, document, len(document))
         return document
 
@@ -273,7 +269,7 @@ class Writer:
             if line.received:
                 receiving["lastReceiveDate"] = self._date(sketch, sketch.updated)
             status["receivingStatus"] = receiving
-        return status
+        return odd_quantities(status, sketch.oddity, line.product.case_size)
 
 
 def _catalogue(random: Random, market: Market) -> list[Product]:

@@ -30,9 +30,11 @@ KINDS = frozenset(
         *TOKEN_KINDS,
         *BAD_ORDER_KINDS,
         "bad-order",  # any of those above
+        "500-after",  # the request has its effect, and is answered with a 500 all the same
         "empty",  # 200 without a body
         "hang",  # no answer for as long as the connection lives
-        "reset",  # the connection is reset before an answer
+        "reset",  # the connection is reset instead of an answer; the request had its effect
+        "reset-before",  # the same, and the request had none
         "reset-body",  # the connection ends within the body
         "slow",  # the right answer, late
         "truncated",  # JSON that stops in the middle, with a matching Content-Length

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .calls import ORDERS
+from .calls import DIRECT_ORDERS, ORDERS, V1
+from .documents import ORDER, STATUS
 from .queries import Asked, Filters, Question, Refused, check_spans
 from .settings import Settings, micros
 from .world import Index, Key, Range, Record, World
@@ -117,16 +118,23 @@ class Selection(msgspec.Struct, frozen=True):
 
 
 class Pager:
-    """Answers the lists of one account.
+    """Answers the lists of one account: of retail, or of a *version* of Direct Fulfillment.
 
     Pages are built when first asked for and kept as bytes; a page that is held costs a few
     bisections and a look-up.
     """
 
     def __init__(
-        self, account: str, world: World, settings: Settings, *, cache: ByteCache[Page]
+        self,
+        account: str,
+        world: World,
+        settings: Settings,
+        *,
+        cache: ByteCache[Page],
+        version: str = "",
     ) -> None:
-        self._account = account
+        self._account = f"{account} {version}" if version else account
+        self._version = version
         self._world = world
         self._settings = settings
         self._cache = cache
@@ -213,14 +221,26 @@ class Pager:
         if records and not had_empty and self._precedes_an_empty_page(name, start):
             # "ordersStatus": [] with a token: saleweaver/python-amazon-sp-api issue 684
             back = _token(Cursor(start, name, had_empty=True))
-            return _page(question.operation, [], back, zipped=zipped)
-        documents = [document(record, question) for record in records]
+            return self._page(question.operation, [], back, zipped=zipped)
+        documents = [document(record, question, self._version) for record in records]
         if spoil is not None and documents:
             middle = len(documents) // 2
             documents[middle] = spoil(documents[middle])
         is_last = place + len(records) >= len(selection.records)
         token = None if is_last else _token(Cursor(records[-1].key, name, had_empty=False))
-        return _page(question.operation, documents, token, zipped=zipped)
+        return self._page(question.operation, documents, token, zipped=zipped)
+
+    def _page(
+        self, operation: str, documents: Sequence[bytes], token: str | None, *, zipped: bool
+    ) -> Page:
+        name = b"orders" if operation in {ORDERS, DIRECT_ORDERS} else b"ordersStatus"
+        pagination = b""
+        if token is not None:
+            # a token's letters need no escape in JSON
+            pagination = b'"pagination":{"nextToken":"' + token.encode() + b'"},'
+        body = b'{%b"%b":[%b]}' % (pagination, name, b",".join(documents))
+        body = enveloped(body, self._version)
+        return Page(compress(body) if zipped else body, zipped, token, len(documents))
 
     def _precedes_an_empty_page(self, name: str, start: Key | None) -> bool:
         share = self._settings.empty_pages
@@ -271,15 +291,24 @@ def passes(record: Record, filters: Filters) -> bool:
     return not words or words <= record.line_words()
 
 
-def document(record: Record, question: Question) -> bytes:
+def document(record: Record, question: Question, version: str = "") -> bytes:
     """Return the bytes of one entry of the list."""
+    if question.operation == DIRECT_ORDERS:
+        if question.details:
+            return record.text(version)
+        return msgspec.json.encode({"purchaseOrderNumber": record.number})
     if question.operation != ORDERS:
-        return record.text.status()
+        return record.text(STATUS)
     if question.details:
-        return record.text.order()
+        return record.text(ORDER)
     return msgspec.json.encode(
         {"purchaseOrderNumber": record.number, "purchaseOrderState": record.state}
     )
+
+
+def enveloped(body: bytes, version: str = "") -> bytes:
+    """Return *body* in the envelope that all but Direct Fulfillment 2021-12-28 use."""
+    return b'{"payload":%b}' % body if version in {"", V1} else body
 
 
 def compress(body: bytes) -> bytes:
@@ -289,15 +318,3 @@ def compress(body: bytes) -> bytes:
 
 def _token(cursor: Cursor) -> str:
     return base64.b64encode(msgspec.json.encode(cursor)).decode()
-
-
-def _page(
-    operation: str, documents: Sequence[bytes], token: str | None, *, zipped: bool
-) -> Page:
-    name = b"orders" if operation == ORDERS else b"ordersStatus"
-    pagination = b""
-    if token is not None:
-        # a token's letters need no escape in JSON
-        pagination = b'"pagination":{"nextToken":"' + token.encode() + b'"},'
-    body = b'{"payload":{%b"%b":[%b]}}' % (pagination, name, b",".join(documents))
-    return Page(compress(body) if zipped else body, zipped, token, len(documents))

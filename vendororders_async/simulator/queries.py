@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from ..clock import parse_instant
-from .calls import ORDERS
+from .calls import DIRECT_ORDERS, ORDERS, STATUSES
 from .settings import MICROSECOND, Bounds, micros
 
 _WIDEST = timedelta(days=7) // MICROSECOND
@@ -58,7 +58,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked of an order besides its dates; None asks nothing."""
 
     number: str | None = None
-    state: str | None = None  # New, Acknowledged, Closed
+    state: str | None = None  # New, Acknowledged, Closed; NEW and so on
     status: str | None = None  # OPEN, CLOSED
     vendor: str | None = None
     warehouse: str | None = None
@@ -149,20 +149,36 @@ _STATUS_PARAMETERS = _COMMON | {
     "itemReceiveStatus": ("receipt", _one_of("NOT_RECEIVED", "PARTIALLY_RECEIVED", "RECEIVED")),
     "shipToPartyId": ("warehouse", str),
 }
+_DIRECT_PARAMETERS = {
+    name: _COMMON[name] for name in ("createdAfter", "createdBefore", "limit", "sortOrder")
+} | {
+    "includeDetails": ("details", _flag),
+    "shipFromPartyId": ("warehouse", str),
+    "status": ("state", _one_of("NEW", "SHIPPED", "ACCEPTED", "CANCELLED")),
+}
+_KNOWN = {
+    ORDERS: _ORDER_PARAMETERS,
+    STATUSES: _STATUS_PARAMETERS,
+    DIRECT_ORDERS: _DIRECT_PARAMETERS,
+}
 
 
 @lru_cache(maxsize=8192)
 def read_query(operation: str, raw_query: str) -> Asked:
-    """Read the query string of one of the two lists.
+    """Read the query string of one of the lists.
 
     A name that the operation does not know is ignored, as Amazon does it:
     amzn/selling-partner-api-docs issues 2932 and 178.
 
     Raises:
-        Refused: A value is malformed.
+        Refused: A value is malformed, or one that Direct Fulfillment requires is missing.
     """
     wording = dict(parse_qsl(raw_query, keep_blank_values=True))
-    known = _ORDER_PARAMETERS if operation == ORDERS else _STATUS_PARAMETERS
+    known = _KNOWN[operation]
+    if operation == DIRECT_ORDERS:
+        for name in ("createdAfter", "createdBefore"):
+            if not wording.get(name):
+                raise Refused("InvalidInput", "Invalid Input", f"{name} is required")
     read: dict[str, Any] = {}
     for name, text in wording.items():
         if name in known:

@@ -26,17 +26,22 @@ from .answers import (
     oauth_error,
     refusal,
     throttled,
+    too_large,
 )
 from .bucket import Buckets
-from .calls import ACKNOWLEDGE, TOKEN, Call, Route, route
+from .calls import RESTRICTED, RESTRICTED_TOKEN, SUBMISSIONS, TOKEN, Call, Route, route
 from .desk import Desk, Errand
 from .faults import REFUSALS, Fault, Faults, spoil
 from .login import Login
 from .pages import compress
+from .restricted import RestrictedTokens, refuses_access_tokens
 from .seeds import seeded
 from .settings import Settings, SimulatedAccount, latency_range
 from .traffic import NO_ANSWER, Arrival, Traffic
 
+_RESETS = frozenset({"reset", "reset-before"})
+_DROPPED = frozenset({"hang", "token-hang", *_RESETS})
+_EFFECTIVE = SUBMISSIONS | {RESTRICTED_TOKEN}
 _WITH_RATE = frozenset({200, 202, 400, 404})
 _LET_HANDLERS_FINISH = 1.0  # seconds, when the server stops
 _BACKLOG = 1024
@@ -50,6 +55,7 @@ class Works(msgspec.Struct, frozen=True):
     settings: Settings
     now: Callable[[], datetime]
     login: Login
+    restricted: RestrictedTokens
     buckets: Buckets
     faults: Faults
     desk: Desk
@@ -107,18 +113,18 @@ class Front:
         found = route(request.method, path)
         if found is None:
             return self._response(not_found(f"{request.method} {path}"))
-        body = await request.read() if request.method == "POST" else b""
+        # not request.read(), which has a limit of its own
+        body = await request.content.read() if request.method == "POST" else b""
         if found.operation == TOKEN:
             delivery = self._exchange(request, body, at)
         else:
             delivery = self._judge(request, found, raw_query, body, at)
-        dropped = delivery.kind in {"hang", "reset", "token-hang"}
         self._works.traffic.note(
             Arrival(
                 at=at,
                 account=delivery.account,
                 operation=found.operation,
-                status=NO_ANSWER if dropped else delivery.answer.status,
+                status=NO_ANSWER if delivery.kind in _DROPPED else delivery.answer.status,
                 raw_query=raw_query,
                 subject=found.subject,
             )
@@ -150,15 +156,17 @@ class Front:
         if request.method == "GET" and "Content-Length" in request.headers:
             # https://developer-docs.amazon.com/sp-api/docs/resolving-400-errors
             return _Delivery("", html(400, "Bad Request"))
-        account = works.login.owner(request.headers.get("x-amz-access-token"), at)
-        if account is None:
-            return _Delivery("", denied())
+        account = self._admitted(request, found, at)
+        if isinstance(account, Answer):
+            return _Delivery("", account)
         if not works.buckets.take(account, found.operation, at):
             return _Delivery(account, throttled(works.settings.retry_after))
-        if found.operation == ACKNOWLEDGE and request.content_type != JSON:
+        if request.method == "POST" and request.content_type != JSON:
             return _Delivery(
                 account, failure(415, "UnsupportedMediaType", "The request body is not JSON.")
             )
+        if len(body) > works.settings.largest_body:
+            return _Delivery(account, too_large())
         errand = Errand(
             operation=found.operation,
             account=account,
@@ -168,17 +176,34 @@ class Front:
             now=works.now(),
             at=at,
             is_zipped=accepts_gzip(request.headers.get("Accept-Encoding", "")),
+            version=found.version,
         )
         return self._answer(errand)
+
+    def _admitted(self, request: web.BaseRequest, found: Route, at: float) -> str | Answer:
+        """Return whose token the request has, or what it gets for having no good one."""
+        works = self._works
+        token = request.headers.get("x-amz-access-token")
+        account = works.login.owner(token, at)
+        is_restricted = found.operation in RESTRICTED
+        if account is not None:
+            refused = refuses_access_tokens(works.settings) if is_restricted else None
+            return account if refused is None else refused
+        restricted = works.restricted.find(token, at)
+        path = request.raw_path.partition("?")[0]
+        if restricted is None or not is_restricted:
+            # a restricted token is none for retail: amzn/selling-partner-api-docs issue 2352
+            return denied()
+        return restricted.account if restricted.covers(request.method, path) else denied()
 
     def _answer(self, errand: Errand) -> _Delivery:
         works = self._works
         if works.faults.is_quiet:
             return _Delivery(errand.account, works.desk.answer(errand))
         # A list is looked up before anything goes wrong, since some faults need orders to
-        # befall; an acknowledgement is not, since a refused one has no effect.
-        is_submission = errand.operation == ACKNOWLEDGE
-        answer = None if is_submission else works.desk.answer(errand)
+        # befall; what has an effect is not, since a refused request has none.
+        has_effect = errand.operation in _EFFECTIVE
+        answer = None if has_effect else works.desk.answer(errand)
         fault = works.faults.draw(
             Call(
                 operation=errand.operation,
@@ -189,7 +214,7 @@ class Front:
             )
         )
         kind = "" if fault is None else fault.kind
-        if kind in REFUSALS:
+        if kind in REFUSALS or kind == "reset-before":
             return _Delivery(errand.account, refusal(kind, works.settings.retry_after), fault)
         if kind.startswith("bad-order"):
             answer = works.desk.answer(errand, partial(spoil, kind=kind))
@@ -198,6 +223,8 @@ class Front:
             answer = cut(works.desk.answer(plain), zipped=errand.is_zipped)
         elif answer is None:
             answer = works.desk.answer(errand)
+        if kind == "500-after":
+            answer = refusal(kind, None)
         if kind == "empty":
             answer = msgspec.structs.replace(answer, body=b"", is_zipped=False)
         return _Delivery(errand.account, answer, fault)
@@ -221,7 +248,7 @@ class Front:
         if delivery.kind in {"hang", "token-hang"}:
             await self._closing.wait()
             _drop(request)
-        elif delivery.kind == "reset":
+        elif delivery.kind in _RESETS:
             _drop(request, politely=False)
         elif delivery.kind == "reset-body":
             return await _deliver_half(request, response, delivery.answer.body)

@@ -13,11 +13,13 @@ from ..errors import ConfigurationError
 from .faults import KINDS, TOKEN_KINDS
 
 Bounds = Literal["exclusive", "half-open", "inclusive"]
+RestrictedData = Literal["optional", "required", "refused", "gone"]
 
 MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BOUNDS = ("exclusive", "half-open", "inclusive")
 _SORT_ORDERS = ("ASC", "DESC")
+_RESTRICTED_DATA = ("optional", "required", "refused", "gone")
 _MOST_ACCOUNTS = 1000
 _MOST_ORDERS = 5_000_000
 _LONGEST_HISTORY = 3660  # days
@@ -56,6 +58,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     *latency* and all other durations are seconds; a pair is drawn from evenly. *faults*
     maps kinds to probabilities.
 
+    *restricted_data* is what reading Direct Fulfillment orders takes: ``"optional"``, a
+    restricted data token or an access token, as Amazon is today; ``"required"``, a
+    restricted one; ``"refused"`` and ``"gone"``, an access token, since the Tokens API
+    answers 400 or 404.
+
     Raises:
         ConfigurationError: A value makes no sense; the message names it.
     """
@@ -80,6 +87,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     default_order: Literal["ASC", "DESC"] = "ASC"
     history_months: int | None = 6  # None: as far back as there are orders
     empty_pages: float = 0.0  # this share of pages is preceded by an empty one with a token
+
+    direct_fulfillment_orders: int = 0  # an account, besides the *orders* of retail
+    restricted_data: RestrictedData = "optional"
+    restricted_token_seconds: float = 3600.0  # how long a restricted data token lives
+    token_rate: float = 1.0  # the plan of the Tokens API, which *rate* and *burst* leave alone
+    token_burst: float = 10.0
+
+    # These seconds are those of the simulated world's clock.
+    acknowledge_seconds: float = 0.0  # from the 202 until a submission takes effect
+    transaction_visible_seconds: float = 0.0  # from the 202 until its transaction is known
+    transaction_failures: float = 0.0  # this share of submissions comes to nothing
+    largest_body: int = 1_000_000  # bytes of a submission; Amazon does not say how many
+
     token_seconds: float = 3600.0  # how long an access token lives
     next_token_seconds: float = 3600.0
 
@@ -100,6 +120,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _within("slow_seconds", self.slow_seconds, 0, math.inf)
         _within("token_seconds", self.token_seconds, 1, math.inf)
         _within("next_token_seconds", self.next_token_seconds, 0, math.inf)
+        _check_rest(self)
         _within("cache_bytes", self.cache_bytes, 0, math.inf)
         _check_shares(self)
         if self.items is not None:
@@ -113,6 +134,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _within("latency", high, low, math.inf)
         if self.bounds not in _BOUNDS:
             raise ConfigurationError(f"bounds must be one of {', '.join(_BOUNDS)}")
+        if self.restricted_data not in _RESTRICTED_DATA:
+            raise ConfigurationError(
+                f"restricted_data must be one of {', '.join(_RESTRICTED_DATA)}"
+            )
         if self.default_order not in _SORT_ORDERS:
             raise ConfigurationError("default_order must be ASC or DESC")
         if self.anchor is not None and self.anchor.tzinfo is None:
@@ -157,8 +182,27 @@ def _within(name: str, value: float, low: float, high: float) -> None:
         raise ConfigurationError(f"{name} must be {limits}, not {value!r}")
 
 
+def _check_rest(settings: Settings) -> None:
+    for name, low, high in (
+        ("direct_fulfillment_orders", 0, _MOST_ORDERS),
+        ("restricted_token_seconds", 1, math.inf),
+        ("token_rate", 1e-6, math.inf),
+        ("token_burst", 1, math.inf),
+        ("acknowledge_seconds", 0, math.inf),
+        ("transaction_visible_seconds", 0, math.inf),
+        ("largest_body", 1, math.inf),
+    ):
+        _within(name, getattr(settings, name), low, high)
+
+
 def _check_shares(settings: Settings) -> None:
-    for share in ("peak_day", "peak_second", "monday_batches", "empty_pages"):
+    for share in (
+        "peak_day",
+        "peak_second",
+        "monday_batches",
+        "empty_pages",
+        "transaction_failures",
+    ):
         _within(share, getattr(settings, share), 0, 1)
     if settings.peak_second > settings.peak_day:
         raise ConfigurationError("peak_second is a part of peak_day and cannot exceed it")

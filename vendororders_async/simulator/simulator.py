@@ -12,13 +12,16 @@ import msgspec
 
 from .. import clock
 from ..errors import InvalidArgument
+from .acknowledge import decided
 from .bucket import Buckets, Plan
 from .cache import ByteCache
-from .calls import API_OPERATIONS
+from .calls import API_OPERATIONS, DIRECT, RESTRICTED_TOKEN, RETAIL, V1, V2021, VERSIONS, Api
 from .desk import Desk
-from .documents import Writer
+from .direct_orders import DirectWriter, direct_record
+from .documents import ORDER, STATUS, Writer
 from .faults import Faults, Injection, When
 from .login import Login
+from .restricted import RestrictedTokens
 from .server import Served, Works, serving
 from .settings import (
     Settings,
@@ -34,7 +37,7 @@ from .world import Key, Record, World, sketched_record, written_record
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from .acknowledge import Acknowledgement
+    from .submissions import Acknowledgement
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -65,20 +68,31 @@ class Simulator:
         self.traffic = Traffic(keep_arrivals=self.settings.keep_arrivals)
         self._now = now
         documents: ByteCache[bytes] = ByteCache(self.settings.cache_bytes // 2)
-        self._worlds = {
-            name: self._generated(name, position, documents)
-            for position, name in enumerate(names)
+        self._worlds: dict[Api, dict[str, World]] = {
+            RETAIL: {
+                name: self._retail(name, position, documents)
+                for position, name in enumerate(names)
+            },
+            DIRECT: {
+                name: self._direct(name, position, documents)
+                for position, name in enumerate(names)
+            },
         }
         if self.settings.write_ahead:
             self._write_ahead(documents)
-        self._desk = Desk(self._worlds, self.settings)
+        self._restricted = RestrictedTokens(self.settings)
+        self._desk = Desk(self._worlds, self.settings, self._restricted)
         self._login = Login(self.accounts, life=self.settings.token_seconds)
-        self._buckets = Buckets(Plan(self.settings.rate, self.settings.burst))
+        self._buckets = Buckets(
+            Plan(self.settings.rate, self.settings.burst),
+            {RESTRICTED_TOKEN: Plan(self.settings.token_rate, self.settings.token_burst)},
+        )
         self._faults = Faults(self.settings.faults, seed=self.settings.seed)
 
     def __repr__(self) -> str:
         """Return how much there is of it."""
-        orders = sum(len(world) for world in self._worlds.values())
+        worlds = (world for api in self._worlds.values() for world in api.values())
+        orders = sum(map(len, worlds))
         return f"<Simulator {len(self.accounts)} accounts, {orders} orders>"
 
     def serve(
@@ -92,6 +106,7 @@ class Simulator:
             settings=self.settings,
             now=self._now,
             login=self._login,
+            restricted=self._restricted,
             buckets=self._buckets,
             faults=self._faults,
             desk=self._desk,
@@ -109,22 +124,50 @@ class Simulator:
         *after* and *before* narrow it to orders that became available at or after the one,
         and before the other.
         """
-        return {one.number: one.text.order() for one in self._served(account, after, before)}
+        served = self._served(RETAIL, account, after, before)
+        return {one.number: one.text(ORDER) for one in served}
 
     def status_truth(
         self, account: str, *, after: datetime | None = None, before: datetime | None = None
     ) -> dict[str, bytes]:
         """Return the same orders' statuses, as the bytes they are served as."""
-        return {one.number: one.text.status() for one in self._served(account, after, before)}
+        served = self._served(RETAIL, account, after, before)
+        return {one.number: one.text(STATUS) for one in served}
+
+    def direct_fulfillment_truth(
+        self,
+        account: str,
+        version: str = V1,
+        after: datetime | None = None,
+        before: datetime | None = None,
+    ) -> dict[str, bytes]:
+        """Return every Direct Fulfillment order likewise, as that *version* serves it.
+
+        The versions are ``"v1"`` and ``"2021-12-28"``.
+        """
+        served = self._served(DIRECT, account, after, before)
+        return {one.number: one.text(version) for one in served}
 
     def available_at(self, account: str, number: str) -> datetime:
         """Return when that order became available, which no document says."""
-        return clock.parse_instant(write_instant(self._record(account, number).available))
+        record = self._world(account).get(number) or self._world(account, DIRECT).get(number)
+        if record is None:
+            raise InvalidArgument(f"{account} has no order {number!r}")
+        return clock.parse_instant(write_instant(record.available))
+
+    def restricted_tokens(self, account: str) -> int:
+        """Return how many restricted data tokens *account* was given so far."""
+        self._world(account)
+        return self._restricted.issued[account]
 
     @property
     def acknowledgements(self) -> tuple[Acknowledgement, ...]:
-        """Everything that was submitted and accepted with a 202, oldest first."""
-        return tuple(self._desk.acknowledgements)
+        """Everything that was submitted and accepted with a 202, oldest first.
+
+        What it says of effects is as of now.
+        """
+        self._desk.submissions.settle(self._now())
+        return self._desk.submissions.taken
 
     # What can be changed while it runs
 
@@ -158,13 +201,64 @@ class Simulator:
         """
         record = self._record(account, number)
         moment = write_instant(micros(at or self._now()) // _SECOND * _SECOND)
-        order = msgspec.json.decode(record.text.order())
-        status = msgspec.json.decode(record.text.status())
+        order = msgspec.json.decode(record.text(ORDER))
+        status = msgspec.json.decode(record.text(STATUS))
         if edit is not None:
             edit(order)
         order["orderDetails"]["purchaseOrderChangedDate"] = moment
         status["lastUpdatedDate"] = moment
         self._world(account).put(written_record(order, status, available=record.available))
+
+    def acknowledge(
+        self,
+        account: str,
+        number: str,
+        accepted: Mapping[str, int] | None = None,
+        *,
+        at: datetime | None = None,
+    ) -> None:
+        """Acknowledge an order as somebody in Vendor Central does, behind the API's back.
+
+        *accepted* says how many of each line, by its itemSequenceNumber, are accepted, and
+        the rest of it is rejected; without, all of every line is accepted. Amazon's rules
+        hold, so that lines that are not named are rejected if it is the first time. It
+        takes effect at once, as of *at*, and there is no transaction.
+
+        Raises:
+            InvalidArgument: There is no such order, or it cannot be acknowledged like this
+                any more.
+        """
+        record = self._record(account, number)
+        changed = decided(record, accepted, at or self._now())
+        if changed is None:
+            raise InvalidArgument(f"{account}'s order {number!r} cannot be changed like this")
+        self._world(account).put(changed)
+
+    def put_direct_fulfillment_order(
+        self, account: str, order: Mapping[str, Any], *, available_at: datetime | None = None
+    ) -> None:
+        """Add *order*, or replace the one with its number.
+
+        It is written as 2021-12-28 has it; v1 lacks what is new there. *available_at* is
+        as in `put_order`, with the orderDate.
+        """
+        world = self._world(account, DIRECT)
+        old = world.get(str(order.get("purchaseOrderNumber")))
+        available = old.available if old is not None else None
+        if available_at is not None:
+            available = micros(available_at)
+        world.put(direct_record(order, available=available))
+
+    def change_direct_fulfillment_order(self, account: str, number: str, edit: Edit) -> None:
+        """Change an order: *edit* alters the document of 2021-12-28.
+
+        No date tells of it: Amazon gives these orders none.
+        """
+        record = self._record(account, number, DIRECT)
+        order = msgspec.json.decode(record.text(V2021))
+        edit(order)
+        world = self._world(account, DIRECT)
+        world.put(direct_record(order, available=record.available))
 
     def set_rate(
         self,
@@ -174,22 +268,28 @@ class Simulator:
         account: str | None = None,
         operation: str | None = None,
     ) -> None:
-        """Grant another rate from now on, to one account or operation or to all of them."""
+        """Grant another rate from now on, to one account or operation or to all of them.
+
+        The Tokens API has a plan of its own, which changes only when it is named.
+        """
+        all_of_them = (one for one in API_OPERATIONS if one != RESTRICTED_TOKEN)
+        operations = tuple(all_of_them) if operation is None else (operation,)
         for name in self._names(account):
-            for one in API_OPERATIONS if operation is None else (operation,):
+            for one in operations:
                 kept = self._buckets.plan(name, one).burst
                 self._buckets.change(name, one, Plan(rate, kept if burst is None else burst))
 
     def revoke_tokens(self, account: str | None = None) -> None:
-        """Make all access tokens worthless; a refresh brings new ones."""
+        """Make all access tokens worthless, and the restricted ones; both can be had anew."""
         for name in self._names(account):
             self._login.revoke(name)
+            self._restricted.revoke(name)
 
     def refuse(self, account: str, *, refused: bool = True) -> None:
         """Give *account* no more access tokens; those it has are revoked."""
         for name in self._names(account):
             self._login.refuse(name, refused=refused)
-            self._login.revoke(name)
+        self.revoke_tokens(account)
 
     def inject(
         self,
@@ -214,49 +314,58 @@ class Simulator:
             operation, kind, times=times, account=account, when=when, seconds=seconds
         )
 
-    def _generated(self, name: str, position: int, documents: ByteCache[bytes]) -> World:
+    def _retail(self, name: str, position: int, documents: ByteCache[bytes]) -> World:
         writer = Writer(
             seed=self.settings.seed, account=name, position=position, cache=documents
         )
         outline = sketches(self.settings, name, self.anchor.astimezone(UTC))
         return World(sketched_record(writer, sketch) for sketch in outline)
 
+    def _direct(self, name: str, position: int, documents: ByteCache[bytes]) -> World:
+        writer = DirectWriter(self.settings, name, position, cache=documents)
+        return World(writer.records(self.settings, self.anchor.astimezone(UTC)))
+
     def _write_ahead(self, documents: ByteCache[bytes]) -> None:
         """Have the cache filled, by every account alike, newest orders first."""
-        newest = (sorted(world, key=_by_key, reverse=True) for world in self._worlds.values())
-        for records in zip_longest(*newest):
-            for record in filter(None, records):
-                size = len(record.text.order()) + len(record.text.status())
-                if documents.size + size > documents.limit:
-                    return
+        for api, forms in ((RETAIL, (ORDER, STATUS)), (DIRECT, VERSIONS)):
+            worlds = self._worlds[api].values()
+            newest = (sorted(world, key=_by_key, reverse=True) for world in worlds)
+            for records in zip_longest(*newest):
+                for record in filter(None, records):
+                    size = sum(len(record.text(form)) for form in forms)
+                    if documents.size + size > documents.limit:
+                        return
 
     def _served(
-        self, account: str, after: datetime | None, before: datetime | None
+        self, api: Api, account: str, after: datetime | None, before: datetime | None
     ) -> Iterable[Record]:
         low = None if after is None else micros(after)
         high = micros(self._now()) + 1
         if before is not None:
             high = min(high, micros(before))
-        world = self._world(account)
+        world = self._world(account, api)
         for number in world.available.numbers(world.available.range(low, high)):
-            yield self._record(account, number)
+            yield self._record(account, number, api)
 
     def _names(self, account: str | None) -> list[str]:
         if account is None:
-            return list(self._worlds)
+            return list(self._worlds[RETAIL])
         self._world(account)
         return [account]
 
-    def _world(self, account: str) -> World:
-        world = self._worlds.get(account)
+    def _world(self, account: str, api: Api = RETAIL) -> World:
+        """Return the orders of *account*, with everything done that is due."""
+        self._desk.submissions.settle(self._now())
+        worlds = self._worlds[api]
+        world = worlds.get(account)
         if world is None:
             raise InvalidArgument(
-                f"there is no account {account!r}; there are {', '.join(self._worlds)}"
+                f"there is no account {account!r}; there are {', '.join(worlds)}"
             )
         return world
 
-    def _record(self, account: str, number: str) -> Record:
-        record = self._world(account).get(number)
+    def _record(self, account: str, number: str, api: Api = RETAIL) -> Record:
+        record = self._world(account, api).get(number)
         if record is None:
             raise InvalidArgument(f"{account} has no order {number!r}")
         return record

@@ -82,17 +82,17 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def sketches(settings: Settings, account: str, anchor: datetime) -> list[Sketch]:
     """Return the outline of all orders of *account*, oldest first."""
     random = seeded(settings.seed, account, "timeline")
-    days = [anchor - timedelta(days=ago) for ago in range(settings.days, 0, -1)]
-    placed = sorted(_placing_times(random, settings, days))
-    numbers = _numbers(random, len(placed))
+    placed = placing_times(random, settings, anchor)
+    numbers = order_numbers(random, len(placed))
     return [
         _sketch(random, settings, index, number=number, placed=moment, anchor=micros(anchor))
         for index, (number, moment) in enumerate(zip(numbers, placed, strict=True))
     ]
 
 
-def _placing_times(random: Random, settings: Settings, days: list[datetime]) -> list[int]:
+def placing_times(random: Random, settings: Settings, anchor: datetime) -> list[int]:
     """Return when the orders are placed: by the week's rhythm, and the peaks asked for."""
+    days = [anchor - timedelta(days=ago) for ago in range(settings.days, 0, -1)]
     in_peak_day = round(settings.orders * settings.peak_day)
     in_peak_second = round(settings.orders * settings.peak_second)
     in_batches = round(settings.orders * settings.monday_batches)
@@ -110,7 +110,7 @@ def _placing_times(random: Random, settings: Settings, days: list[datetime]) -> 
     times += [peak + 12 * HOUR] * in_peak_second
     mondays = [at for at, day in zip(midnights, days, strict=True) if day.weekday() == _MONDAY]
     times += [random.choice(mondays) + _time_of_batch(random) for _ in range(in_batches)]
-    return times
+    return sorted(times)
 
 
 def _day_weight(index: int, day: datetime, count: int) -> float:
@@ -130,7 +130,8 @@ def _time_of_batch(random: Random) -> int:
     return random.randrange(_BATCHES_FROM, _BATCHES_UNTIL, SECOND)
 
 
-def _numbers(random: Random, count: int) -> list[str]:
+def order_numbers(random: Random, count: int) -> list[str]:
+    """Return *count* order numbers that look like Amazon's, no two the same."""
     numbers: dict[str, None] = {}
     while len(numbers) < count:
         numbers["".join(random.choices(_NUMBER_ALPHABET, k=_NUMBER_LENGTH))] = None
@@ -156,14 +157,14 @@ def _sketch(
         available = min(placed + int(random.uniform(1, 30) * HOUR), anchor - SECOND)
         available = available // SECOND * SECOND
     chance = random.random()
-    changed = _later(random, available, until, 120) if chance < _CHANGED else None
+    changed = later(random, available, until, 120) if chance < _CHANGED else None
     line_count = settings.items or random.choice(_USUAL_LINES)
     # a cancelled line is a change too
     # https://developer-docs.amazon.com/sp-api/reference/getpurchaseorders
     is_cancelled = chance < _CANCELLED and changed is not None and oddity != "negative"
     state, state_changed = _fate(random, available, until)
     settled = max(available, state_changed, changed or 0)
-    updated = _later(random, settled, until, 48) or settled
+    updated = later(random, settled, until, 48) or settled
     return Sketch(
         index=index,
         number=number,
@@ -188,16 +189,16 @@ def _fate(random: Random, available: int, until: int) -> tuple[str, int]:
     age = until + DAY - available
     if age < _NEW_FOR or random.random() < _NEGLECTED:
         return "New", available
-    acknowledged = _later(random, available, until, 24)
+    acknowledged = later(random, available, until, 24)
     if acknowledged is None:
         return "New", available
     if age < _OPEN_FOR or random.random() < _LINGERING:
         return "Acknowledged", acknowledged
-    closed = _later(random, acknowledged + 4 * DAY, until, 13 * 24)
+    closed = later(random, acknowledged + 4 * DAY, until, 13 * 24)
     return ("Acknowledged", acknowledged) if closed is None else ("Closed", closed)
 
 
-def _later(random: Random, moment: int, until: int, hours: float) -> int | None:
+def later(random: Random, moment: int, until: int, hours: float) -> int | None:
     """Return a whole second within *hours* after *moment*, or None if *until* is too soon."""
     later = moment + SECOND + int(random.random() * hours * 3600) * SECOND
     return later // SECOND * SECOND if later <= until else None

@@ -3,66 +3,34 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ..clock import parse_instant
 from ..errors import InvalidArgument
-from .documents import Writer
+from .documents import ORDER, STATUS, Writer
 from .settings import micros
 from .timeline import Sketch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 Key = tuple[int, str]  # a moment in microseconds and an order number: what indexes sort by
 
 
-class Text(Protocol):
-    """Where a record's documents come from."""
-
-    def order(self) -> bytes:
-        """Return the order's document."""
-        ...
-
-    def status(self) -> bytes:
-        """Return the document of its status."""
-        ...
-
-
-class SketchedText(msgspec.Struct, frozen=True):
-    """Documents that are written anew, always the same, whenever somebody asks."""
-
-    writer: Writer
-    sketch: Sketch
-
-    def order(self) -> bytes:
-        """Return the order's document."""
-        return self.writer.order(self.sketch)
-
-    def status(self) -> bytes:
-        """Return the document of its status."""
-        return self.writer.status(self.sketch)
-
-
-class FixedText(msgspec.Struct, frozen=True):
-    """Documents that somebody put there."""
-
-    order_document: bytes
-    status_document: bytes
-
-    def order(self) -> bytes:
-        """Return the order's document."""
-        return self.order_document
-
-    def status(self) -> bytes:
-        """Return the document of its status."""
-        return self.status_document
+#: Where a record's documents come from: a form in, its bytes out.
+Text = Callable[[str], bytes]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What the filters need to know of an order; times are microseconds since 1970."""
+    """What the filters need to know of an order; times are microseconds since 1970.
+
+    An order of Direct Fulfillment has its orderStatus for a state, and ships from its
+    warehouse instead of to it.
+    """
 
     number: str
     available: int
@@ -81,7 +49,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     def line_words(self) -> set[str]:
         """Return every confirmation and receive status among the lines."""
-        status = msgspec.json.decode(self.text.status())
+        status = msgspec.json.decode(self.text(STATUS))
         words = set()
         for line in status.get("itemStatus", ()):
             words.add(line.get("acknowledgementStatus", {}).get("confirmationStatus", ""))
@@ -156,6 +124,11 @@ class World:
         """Return the record of that order number, if there is one."""
         return self._records.get(number)
 
+    def served(self, number: str, now: int) -> Record | None:
+        """Return the record of that order number, if it is available by *now*."""
+        record = self._records.get(number)
+        return None if record is None or record.available > now else record
+
     def put(self, record: Record) -> None:
         """Add *record*, or put it in the place of the one with its number."""
         old = self._records.get(record.number)
@@ -176,8 +149,13 @@ def sketched_record(writer: Writer, sketch: Sketch) -> Record:
         is_cancelled=sketch.cancelled_count > 0,
         vendor=writer.vendor_codes[sketch.vendor],
         warehouse=writer.warehouse_code(sketch),
-        text=SketchedText(writer, sketch),
+        text=partial(writer.written, sketch),
     )
+
+
+def fixed_text(documents: Mapping[str, bytes]) -> Text:
+    """Return a text whose *documents* somebody put there."""
+    return documents.__getitem__
 
 
 def written_record(
@@ -207,7 +185,9 @@ def written_record(
         ),
         vendor=details.get("sellingParty", {}).get("partyId", ""),
         warehouse=details.get("shipToParty", {}).get("partyId", ""),
-        text=FixedText(msgspec.json.encode(order), msgspec.json.encode(status)),
+        text=fixed_text(
+            {ORDER: msgspec.json.encode(order), STATUS: msgspec.json.encode(status)}
+        ),
     )
 
 
