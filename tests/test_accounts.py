@@ -16,6 +16,7 @@ from vendororders_async.accounts import (
     Account,
     Credentials,
     Region,
+    RestrictedData,
     check_address,
     is_loopback,
     region_named,
@@ -336,3 +337,31 @@ def test_the_source_outlives_a_new_client_secret_and_tells_vendor_groups_apart()
 def test_the_sandbox_is_known_by_its_host(endpoint: str | None, sandbox: bool) -> None:
     """Its own cases break Amazon's rules, so ours are looser there."""
     assert account(endpoint=endpoint).is_sandbox is sandbox
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [(None, "auto"), ("", "auto"), ("RDT", "rdt"), ("lwa", "lwa"), ("auto", "auto")],
+)
+def test_the_environment_says_which_token_asks_for_customers(
+    text: str | None, mode: str
+) -> None:
+    """In any case of letters; automatically, where it says nothing."""
+    environ = ENVIRON | ({} if text is None else {"SP_API_RESTRICTED_DATA": text})
+
+    assert Account.from_env(environ).restricted_data == RestrictedData(mode)
+
+
+def test_an_unknown_way_to_customers_is_refused() -> None:
+    """The error names the ways there are."""
+    with pytest.raises(ConfigurationError, match=r"auto, rdt, lwa, not 'both'"):
+        Account.from_env(ENVIRON | {"SP_API_RESTRICTED_DATA": "both"})
+
+
+def test_the_sandbox_is_not_asked_with_restricted_tokens() -> None:
+    """It takes those of production only, so that to insist on them cannot work."""
+    endpoint = "https://sandbox.sellingpartnerapi-eu.amazon.com"
+    with pytest.raises(ConfigurationError, match="production only"):
+        account(endpoint=endpoint, restricted_data=RestrictedData.RDT)
+
+    assert account(endpoint=endpoint).restricted_data is RestrictedData.AUTO

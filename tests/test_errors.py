@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from vendororders_async import errors
 from vendororders_async.errors import (
     AccessDenied,
+    AcknowledgementError,
     AuthError,
     BadRequest,
     ConfigurationError,
@@ -23,6 +24,7 @@ from vendororders_async.errors import (
     InvalidArgument,
     NotFound,
     PaginationError,
+    Problem,
     RequestError,
     ResponseError,
     ServerError,
@@ -53,6 +55,7 @@ def examples(message: str = "what happened") -> list[VendorOrdersError]:
         InvalidArgument(message),
         AuthError(message),
         SinkError(message),
+        AcknowledgementError((Problem("5ABC1233", "items[0]", message),)),
         RequestError(message, **WHERE),
         TransportError(message, **WHERE, sent=False),
         DecodeError(message, **WHERE, purchase_order_number="5ABC1233", body=b"{"),

@@ -16,6 +16,7 @@ from yarl import URL
 
 from vendororders_async.errors import InvalidArgument
 from vendororders_async.models.common import ItemQuantity, PartyIdentification
+from vendororders_async.models.direct_fulfillment import OrderStatus as DirectFulfillmentStatus
 from vendororders_async.models.retail_procurement import (
     ConfirmationStatus,
     Order,
@@ -24,36 +25,43 @@ from vendororders_async.models.retail_procurement import (
     OrderDetails,
     OrderItemAcknowledgement,
     OrderStatus,
+    PoItemState,
     PurchaseOrderState,
     PurchaseOrderStatus,
     ReceiveStatus,
     SubmitAcknowledgementRequest,
 )
 from vendororders_async.operations import (
+    API_NAMES,
     CHANGED,
+    CREATE_RESTRICTED_DATA_TOKEN,
     CREATED,
+    DIRECT_FULFILLMENT,
     GET_PURCHASE_ORDER,
     GET_PURCHASE_ORDERS,
     GET_PURCHASE_ORDERS_STATUS,
     GET_TRANSACTION,
-    RETAIL_STREAMS,
+    RETAIL,
     STATUSES,
     SUBMIT_ACKNOWLEDGEMENT,
     Call,
+    GetOrder,
+    GetOrders,
     GetPurchaseOrder,
     GetPurchaseOrders,
     GetPurchaseOrdersStatus,
     GetTransaction,
+    GetTransactionStatus,
     Operation,
     Parameters,
-    PoItemState,
     SortOrder,
     Stream,
+    api_named,
     check,
+    direct_fulfillment_named,
     http_request,
     query,
 )
-from vendororders_async.usage import UsagePlan
 from vendororders_async.windows import LONGEST_QUERY, Window
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -67,6 +75,17 @@ TABLE: dict[str, tuple[Operation[Any], type[Parameters] | None]] = {
     "getPurchaseOrdersStatus": (GET_PURCHASE_ORDERS_STATUS, GetPurchaseOrdersStatus),
     "submitAcknowledgement": (SUBMIT_ACKNOWLEDGEMENT, None),
     "getTransaction": (GET_TRANSACTION, GetTransaction),
+    "createRestrictedDataToken": (CREATE_RESTRICTED_DATA_TOKEN, None),
+}
+_ASKED: dict[str, type[Parameters]] = {
+    "getOrders": GetOrders,
+    "getOrder": GetOrder,
+    "getTransactionStatus": GetTransactionStatus,
+}
+TABLE |= {
+    f"{operation.name} {version}": (operation, _ASKED.get(operation.name))
+    for version, operations in DIRECT_FULFILLMENT.items()
+    for operation in msgspec.structs.astuple(operations)[1:]
 }
 ENUMS: dict[str, type[StrEnum]] = {
     "sortOrder": SortOrder,
@@ -75,10 +94,21 @@ ENUMS: dict[str, type[StrEnum]] = {
     "purchaseOrderStatus": PurchaseOrderStatus,
     "itemConfirmationStatus": ConfirmationStatus,
     "itemReceiveStatus": ReceiveStatus,
+    "status": DirectFulfillmentStatus,
+}
+MODELS = {
+    "vendorOrders.json": "",
+    "vendorTransactionStatus.json": "",
+    "tokens_2021-03-01.json": "",
+    "vendorDirectFulfillmentOrdersV1.json": " v1",
+    "vendorDirectFulfillmentTransactionsV1.json": " v1",
+    "vendorDirectFulfillmentOrders_2021-12-28.json": " 2021-12-28",
+    "vendorDirectFulfillmentTransactions_2021-12-28.json": " 2021-12-28",
 }
 AMAZON = {
-    **sample_files.operations_of("vendorOrders.json"),
-    **sample_files.operations_of("vendorTransactionStatus.json"),
+    f"{name}{version}": described
+    for model, version in MODELS.items()
+    for name, described in sample_files.operations_of(model).items()
 }
 needs_models = pytest.mark.skipif(not sample_files.HAS_MODELS, reason=sample_files.NO_MODELS)
 
@@ -131,9 +161,64 @@ def test_every_choice_of_the_models_is_known() -> None:
 @needs_models
 @pytest.mark.parametrize("name", sorted(set(TABLE) - {"getTransaction"}))
 def test_the_plan_is_the_published_one(name: str) -> None:
-    """Ten a second, ten at once, says the table in each description."""
-    assert "| 10 | 10 |" in AMAZON[name]["description"]
-    assert TABLE[name][0].plan == UsagePlan(10, 10)
+    """So many a second, so many at once, says the table in each description."""
+    plan = TABLE[name][0].plan
+
+    assert f"| {plan.rate:.0f} | {plan.burst:.0f} |" in AMAZON[name]["description"]
+
+
+def test_lists_and_orders_with_people_in_them_are_restricted() -> None:
+    """And nothing else is; both versions share a bucket, and neither one of retail's."""
+    restricted = {name for name, (operation, _) in TABLE.items() if operation.is_restricted}
+
+    assert restricted == {
+        f"{name} {version}"
+        for name in ("getOrders", "getOrder")
+        for version in DIRECT_FULFILLMENT
+    }
+    assert {
+        operation.api for name, (operation, _) in TABLE.items() if name.endswith(("v1", "28"))
+    } == {"direct_fulfillment"}
+
+
+@pytest.mark.parametrize("version", ["v2", "", "2021"])
+def test_another_version_is_refused(version: str) -> None:
+    """The error names those that there are."""
+    with pytest.raises(InvalidArgument, match=r"there as v1, 2021-12-28, not"):
+        direct_fulfillment_named(version)
+    with pytest.raises(InvalidArgument, match=r"there as v1, 2021-12-28, not"):
+        api_named("retail", version)
+
+
+def test_an_api_is_named_as_users_and_as_tables_do() -> None:
+    """With a hyphen or an underscore; anything else is refused."""
+    assert [api_named(name).name for name in API_NAMES] == ["retail", "direct_fulfillment"]
+    assert api_named("direct_fulfillment", "2021-12-28").version == "2021-12-28"
+    with pytest.raises(InvalidArgument, match="retail or direct-fulfillment"):
+        api_named("seller")
+
+
+def test_every_parameter_of_customer_orders_is_spelled_as_the_documentation_does() -> None:
+    """All eight at once."""
+    question = GetOrders(
+        ship_from_party_id="ABCD",
+        status="NEW",
+        limit=50,
+        created_after=START,
+        created_before=START + timedelta(hours=1),
+        sort_order="ASC",
+        next_token="t=",
+        include_details=True,
+    )
+    asked = target(DIRECT_FULFILLMENT["v1"].get_orders, question)
+
+    assert asked == (
+        "/vendor/directFulfillment/orders/v1/purchaseOrders?shipFromPartyId=ABCD&status=NEW"
+        "&limit=50&createdAfter=2026-01-01T00%3A00%3A00Z&createdBefore=2026-01-01T01%3A00%3A00Z"
+        "&sortOrder=ASC&nextToken=t%3D&includeDetails=true"
+    )
+    with pytest.raises(InvalidArgument, match="status must be one of NEW"):
+        allowed(msgspec.structs.replace(question, status="New"))
 
 
 def test_every_parameter_of_orders_is_spelled_as_the_documentation_does() -> None:
@@ -482,7 +567,7 @@ def test_a_limit_is_a_whole_number(limit: Any) -> None:
         allowed(GetPurchaseOrders(limit=limit))
 
 
-@pytest.mark.parametrize("stream", RETAIL_STREAMS.values(), ids=str)
+@pytest.mark.parametrize("stream", RETAIL.streams.values(), ids=str)
 @pytest.mark.parametrize("token", [None, "t=="])
 def test_every_stream_asks_for_its_window(stream: Stream, token: str | None) -> None:
     """All parameters are there with and without a next token, and pass the check."""
@@ -505,8 +590,8 @@ def test_every_stream_asks_for_its_window(stream: Stream, token: str | None) -> 
 
 def test_the_streams_are_created_changed_and_statuses() -> None:
     """No single filter sees everything; these three together do."""
-    assert list(RETAIL_STREAMS) == ["created", "changed", "statuses"]
-    assert [stream.bounds for stream in RETAIL_STREAMS.values()] == [
+    assert list(RETAIL.streams) == ["created", "changed", "statuses"]
+    assert [stream.bounds for stream in RETAIL.streams.values()] == [
         "created",
         "changed",
         "updated",
@@ -556,7 +641,10 @@ def test_a_row_has_the_date_its_stream_goes_by(
 def test_only_questions_are_repeatable() -> None:
     """Asking twice is harmless, submitting twice may not be."""
     assert {name for name, (operation, _) in TABLE.items() if not operation.repeatable} == {
-        "submitAcknowledgement"
+        "submitAcknowledgement",
+        "submitAcknowledgement v1",
+        "submitAcknowledgement 2021-12-28",
+        "createRestrictedDataToken",
     }
 
 

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from sample_files import sample
 
 from vendororders_async.errors import DecodeError, Error
+from vendororders_async.models.common import SubmitAcknowledgementResponse, TransactionId
 from vendororders_async.models.retail_procurement import (
     Order,
     OrderStatus,
-    SubmitAcknowledgementResponse,
 )
 from vendororders_async.pages import (
     Page,
     decode_answer,
+    decode_bare_answer,
     decode_document,
     decode_errors,
     decode_page,
@@ -28,6 +29,7 @@ SMALL = (
     b'{"payload": {"orders": [{"purchaseOrderNumber": "A", "purchaseOrderState": "x]}\\"{"},'
     b' {"purchaseOrderNumber": "B"}], "pagination": {"nextToken": "t="}}}\n'
 )
+BARE = SMALL[len(b'{"payload": ') : -2]
 BROKEN = SMALL.replace(b'"purchaseOrderNumber": "A"', b'"purchaseOrderNumber": "A", "n": NaN')
 
 
@@ -277,3 +279,69 @@ def test_a_badly_typed_entry_keeps_its_code(entry: bytes) -> None:
     (error,) = decode_errors(b'{"errors": [%s]}' % entry)
 
     assert error.code == "QuotaExceeded"
+
+
+def test_a_page_without_an_envelope_is_the_same_page() -> None:
+    """Direct Fulfillment's later version leaves the payload out."""
+    assert decode_page(BARE, Order, is_enveloped=False) == decode_page(SMALL, Order)
+
+
+def test_a_page_without_an_envelope_cut_at_any_byte_is_an_error() -> None:
+    """It never passes for a shorter one either."""
+    for cut in range(len(BARE)):
+        with pytest.raises(DecodeError):
+            decode_page(BARE[:cut], Order, is_enveloped=False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"orders": null}',
+        b'{"errors": [{"code": "A", "message": "b"}]}',
+        b'{"orders": [], "errors": [{"code": "A", "message": "b"}]}',
+        SMALL,
+    ],
+)
+def test_what_is_no_page_without_an_envelope_is_an_error(body: bytes) -> None:
+    """No list is not an empty list, and errors are errors."""
+    with pytest.raises(DecodeError):
+        decode_page(body, Order, is_enveloped=False)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"[]", b" ", b'{"errors": [{"code": "A", "message": "b"}]}']
+)
+def test_what_is_no_order_without_an_envelope_is_an_error(body: bytes) -> None:
+    """A refusal with a good status is a refusal."""
+    with pytest.raises(DecodeError):
+        decode_single(body, Order, is_enveloped=False)
+
+
+def test_an_order_without_an_envelope_is_the_whole_body() -> None:
+    """Byte for byte."""
+    body = b' {"purchaseOrderNumber": "A", "errors": []}\n'
+    document = decode_single(body, Order, is_enveloped=False)
+
+    assert document.content == Order(purchase_order_number="A")
+    assert document.raw == body
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"transactionId": "t"}', b'{"payload": {"transactionId": "t"}, "errors": null}']
+)
+def test_an_answer_that_needs_no_envelope_may_have_one(body: bytes) -> None:
+    """Amazon's own guides show both."""
+    assert decode_bare_answer(body, TransactionId) == TransactionId(transaction_id="t")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b'{"errors": [{"code": "A", "message": "b"}]}']
+)
+def test_an_answer_without_an_envelope_is_read_or_refused(body: bytes) -> None:
+    """Nothing between."""
+    with pytest.raises(DecodeError):
+        decode_bare_answer(body, TransactionId)

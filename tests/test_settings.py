@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from vendororders_async.accounts import Region
+from vendororders_async.accounts import Region, RestrictedData
 from vendororders_async.errors import ConfigurationError, InvalidArgument
 from vendororders_async.settings import accounts_from, chosen, load_accounts
 
@@ -102,6 +103,15 @@ def test_secrets_come_from_environment_file_or_command(tmp_path: Path) -> None:
             APPLICATION + '[[account]]\nname = "a"\nrefresh_token = { command = ["false"] }\n',
             "failed",
         ),
+        (APPLICATION + ACCOUNT + 'restricted_data = "pii"\n', "auto, rdt, lwa, not 'pii'"),
+        (
+            APPLICATION + ACCOUNT + 'restricted_data = "rdt"\n'
+            'endpoint = "https://sandbox.sellingpartnerapi-na.amazon.com"\n',
+            "of production only: set it to auto or lwa",
+        ),
+        (APPLICATION + ACCOUNT + 'acknowledge_within = "soon"\n', "a time such as 24h"),
+        (APPLICATION + ACCOUNT + 'acknowledge_within = "0h"\n', "a time such as 24h"),
+        (APPLICATION + ACCOUNT + f'acknowledge_within = "{10**12}w"\n', "such as 24h"),
         ("[[account]\n", "accounts.toml"),
     ],
 )
@@ -152,3 +162,24 @@ def test_accounts_are_chosen_by_pattern(tmp_path: Path) -> None:
     assert chosen(accounts, []) == accounts
     with pytest.raises(InvalidArgument, match=r"acme-us, other"):
         chosen(accounts, ["nobody"])
+
+
+def test_an_account_says_how_it_treats_customers_and_time(tmp_path: Path) -> None:
+    """Which token asks for customers' details, and how long an order may wait."""
+    path = written(
+        tmp_path,
+        APPLICATION
+        + ACCOUNT
+        + 'restricted_data = "LWA"\nacknowledge_within = "4h"\n'
+        + '[[account]]\nname = "plain"\nrefresh_token = "t"\n',
+    )
+    told, plain = load_accounts(path, {})
+
+    assert (told.restricted_data, told.acknowledge_within) == (
+        RestrictedData.LWA,
+        timedelta(hours=4),
+    )
+    assert (plain.restricted_data, plain.acknowledge_within) == (
+        RestrictedData.AUTO,
+        timedelta(hours=24),
+    )

@@ -11,6 +11,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,6 +38,9 @@ class Region(StrEnum):
         return f"https://sellingpartnerapi-{self.value}.amazon.com"
 
 
+# What Amazon asks for: https://developer-docs.amazon.com/sp-api/docs/submit-order-acknowledgement
+ACKNOWLEDGE_WITHIN = timedelta(hours=24)
+
 _HOST = re.compile(r"[0-9A-Za-z.-]+|[0-9A-Fa-f:.]+")  # names and addresses
 
 # https://developer-docs.amazon.com/sp-api/docs/sp-api-endpoints
@@ -50,6 +54,24 @@ REGION_OF_MARKETPLACE: Mapping[str, Region] = {
     for region, countries in _MARKETPLACES.items()
     for country in countries.split()
 }
+
+
+class RestrictedData(StrEnum):
+    """Which token asks for what Amazon calls restricted data: customers' names and addresses.
+
+    ``AUTO`` takes a restricted data token, and the access token where Amazon refuses to
+    make one or does not take it; ``RDT`` and ``LWA`` take the one or the other alone.
+
+    Amazon's sandbox takes restricted data tokens of production only, which are not made
+    here: it is asked with the access token, and ``RDT`` is refused for it.
+    """
+
+    # https://developer-docs.amazon.com/sp-api/docs/sp-api-sandbox
+    # Both are taken at present, and "some operations may require the use of RDT":
+    # https://developer-docs.amazon.com/sp-api/docs/tokens-api-use-case-guide
+    AUTO = "auto"
+    RDT = "rdt"
+    LWA = "lwa"
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,9 +100,12 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
     *endpoint* and *token_url* replace the region's: the sandbox, the simulator.
     *marketplace* and *tags* are labels of the user's own; no vendor call returns one.
+    *restricted_data* says which token asks for customers' details, *acknowledge_within* how
+    long the vendor may take to acknowledge an order.
 
     Raises:
-        ConfigurationError: an address is not https, or plain http to another machine.
+        ConfigurationError: an address is not https, or plain http to another machine, or
+            the sandbox is to be asked with restricted data tokens.
     """
 
     name: str
@@ -90,12 +115,19 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     token_url: str | None = None
     marketplace: str | None = None
     tags: tuple[str, ...] = ()
+    restricted_data: RestrictedData = RestrictedData.AUTO
+    acknowledge_within: timedelta = ACKNOWLEDGE_WITHIN
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.isprintable():
             raise ConfigurationError("an account needs a printable name")
         check_address(self.base_url, f"the endpoint of account {self.name}")
         check_address(self.login_url, f"the token URL of account {self.name}")
+        if self.is_sandbox and self.restricted_data is RestrictedData.RDT:
+            raise ConfigurationError(
+                "restricted_data cannot be rdt for Amazon's sandbox, which takes restricted "
+                "data tokens of production only: set it to auto or lwa"
+            )
 
     @property
     def base_url(self) -> str:
@@ -129,7 +161,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
         Reads ``LWA_APP_ID`` (or ``LWA_CLIENT_ID``), ``LWA_CLIENT_SECRET``,
         ``SP_API_REFRESH_TOKEN``, and optionally ``SP_API_REGION``,
-        ``SP_API_DEFAULT_MARKETPLACE``, ``SP_API_ENDPOINT`` and ``LWA_ENDPOINT``.
+        ``SP_API_DEFAULT_MARKETPLACE``, ``SP_API_ENDPOINT``, ``SP_API_RESTRICTED_DATA``
+        and ``LWA_ENDPOINT``.
 
         Raises:
             ConfigurationError: something is missing or unknown.
@@ -159,6 +192,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
             endpoint=environ.get("SP_API_ENDPOINT") or None,
             token_url=environ.get("LWA_ENDPOINT") or None,
             marketplace=environ.get("SP_API_DEFAULT_MARKETPLACE") or None,
+            restricted_data=restricted_data_named(environ.get("SP_API_RESTRICTED_DATA")),
         )
 
 
@@ -179,6 +213,19 @@ def region_named(region: str | None, marketplace: str | None = None) -> Region:
             raise ConfigurationError(f"no region is known for marketplace {marketplace!r}")
         return found
     return Region.NA
+
+
+def restricted_data_named(text: str | None) -> RestrictedData:
+    """Return what *text* means; ``auto`` when it is empty.
+
+    Raises:
+        ConfigurationError: it means nothing.
+    """
+    try:
+        return RestrictedData((text or "auto").lower())
+    except ValueError:
+        known = ", ".join(RestrictedData)
+        raise ConfigurationError(f"restricted_data is {known}, not {text!r}") from None
 
 
 def check_address(url: str, what: str) -> None:

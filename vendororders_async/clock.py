@@ -6,6 +6,7 @@ Amazon reads and writes ISO 8601; sinks keep fixed-width text that sorts as time
 from __future__ import annotations
 
 import calendar
+import re
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -13,6 +14,9 @@ import msgspec
 # How far back Amazon serves orders: "available to pull data from the past 6 months"
 # https://developer-docs.amazon.com/sp-api/reference/getpurchaseorders
 HISTORY_MONTHS = 6
+
+_AGE = re.compile(r"(\d+)\s*([smhdw])", re.IGNORECASE)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 _STORED_WIDTH = len("2019-08-20T14:00:00.000000Z")
 
@@ -91,3 +95,15 @@ def horizon(moment: datetime) -> datetime:
 def seconds_between(earlier: datetime, later: datetime) -> float:
     """Return the seconds from *earlier* to *later*."""
     return (later - earlier) / timedelta(seconds=1)
+
+
+def parse_age(text: str) -> timedelta | None:
+    """Return the duration that *text* means; None when it is not one.
+
+    >>> parse_age("36h")
+    datetime.timedelta(days=1, seconds=43200)
+    """
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        return None
+    return timedelta(**{_UNITS[match[2].lower()]: int(match[1])})

@@ -12,6 +12,7 @@
     │   │   ├── BadRequest · NotFound · AccessDenied · Throttled · ServerError
     │   ├── DecodeError         a good status, a body that is not the schema
     │   └── PaginationError     the same next token twice
+    ├── AcknowledgementError    what is wrong with it, line by line, before anything is sent
     └── SinkError               where orders go cannot be used
 
 They pickle, print in one line, and carry neither secrets nor anybody's address.
@@ -163,5 +164,39 @@ class PaginationError(RequestError):
     """The same next token came twice: following it would never end."""
 
 
+class Problem(msgspec.Struct, frozen=True):
+    """What is wrong at one place of an acknowledgement.
+
+    *path* leads there in the document that would be sent (``items[2].netCost``), or says
+    where in the file (``line 7``).
+    """
+
+    purchase_order_number: str | None
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return one_line(f"{self.purchase_order_number or 'order'}: {self.path}: {self.message}")
+
+
+class AcknowledgementError(VendorOrdersError, ValueError):
+    """An acknowledgement that must not be sent; *problems* has all that is wrong with it."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        rest = len(self.problems) - 1
+        more = f" (and {rest} more)" if rest > 0 else ""
+        return f"{self.problems[0] if self.problems else 'nothing to acknowledge'}{more}"
+
+
 class SinkError(VendorOrdersError):
     """The sink cannot be opened, is locked by another run, or could not write."""
+
+
+def first_of(group: BaseExceptionGroup[VendorOrdersError]) -> VendorOrdersError:
+    """Return one of the errors in *group*, which came of one thing done many times."""
+    error = group.exceptions[0]
+    return first_of(error) if isinstance(error, BaseExceptionGroup) else error

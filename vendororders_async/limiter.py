@@ -209,7 +209,7 @@ class Limiters:
 
     def of(self, account: Account, operation: Operation[object]) -> Gate:
         """Return the limiter of *account* for *operation*."""
-        name, plan = operation.name, operation.plan
+        name, plan = f"{operation.api} {operation.name}", operation.plan
         if account.is_sandbox:
             name, plan = "every operation", _SANDBOX_PLAN
         credentials = account.credentials

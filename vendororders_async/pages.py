@@ -11,12 +11,13 @@ from typing import Generic, TypeVar
 import msgspec
 
 from .errors import DecodeError, Error, one_line
+from .models import direct_fulfillment
 from .models.common import Pagination, Wire
 from .models.lenient import REFUSED, Undecodable, decoder_of, too_deep
 from .models.retail_procurement import Order, OrderStatus
 from .salvage import salvage
 
-Row = Order | OrderStatus
+Row = Order | OrderStatus | direct_fulfillment.Order
 T_co = TypeVar("T_co", bound=Row, covariant=True)  # pages of orders are pages of rows
 R = TypeVar("R")
 
@@ -52,8 +53,18 @@ class _Envelope(Wire, frozen=True):
     errors: msgspec.Raw = msgspec.Raw()
 
 
+class _BarePage(_Rows, frozen=True):
+    """A page without an envelope."""
+
+    errors: msgspec.Raw = msgspec.Raw()
+
+
 class _SingleEnvelope(Wire, frozen=True):
     payload: msgspec.Raw = msgspec.Raw()
+
+
+class _BareErrors(Wire, frozen=True):
+    errors: msgspec.Raw = msgspec.Raw()
 
 
 class _ErrorsEnvelope(Wire, frozen=True):
@@ -61,7 +72,10 @@ class _ErrorsEnvelope(Wire, frozen=True):
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
+_BARE_PAGE = msgspec.json.Decoder(_BarePage)
 _SINGLE = msgspec.json.Decoder(_SingleEnvelope)
+_BARE_ERRORS = msgspec.json.Decoder(_BareErrors)
+_LISTS = {False: ("orders", "orders"), True: ("orders_status", "ordersStatus")}
 _NOTHING = (b"", b"null", b"[]")
 
 
@@ -80,53 +94,70 @@ def decode_document(raw: bytes | msgspec.Raw, content: type[T_co]) -> Document[T
         return Document(kept, reason=one_line(str(error)))
 
 
-def decode_page(body: bytes, content: type[T_co]) -> Page[T_co]:
+def decode_page(body: bytes, content: type[T_co], *, is_enveloped: bool = True) -> Page[T_co]:
     """Decode an answer of a stream whose rows are *content*.
 
     A page that is not valid JSON as a whole is taken apart and decoded order by order.
+    *is_enveloped* says that the page is the ``payload`` of the answer, and not all of it.
 
     Raises:
         DecodeError: the body is empty, truncated, not JSON, or not a page.
     """
-    field = "orders" if content is Order else "orders_status"
+    field, wire = _LISTS[content is OrderStatus]
     rows: list[msgspec.Raw] | tuple[bytes, ...] | None
     try:
-        envelope = _ENVELOPE.decode(body)
-        rows = getattr(envelope.payload, field, None)
+        payload, errors = _opened(body, is_enveloped=is_enveloped)
+        rows = getattr(payload, field, None)
     except REFUSED as error:
-        wire = "orders" if content is Order else "ordersStatus"
-        found = salvage(body, ("payload", wire))
+        found = salvage(body, ("payload", wire) if is_enveloped else (wire,))
         if found is None:
             raise _not_a_page(body, str(error)) from None
         rows = found.rows
         try:
-            envelope = _ENVELOPE.decode(found.envelope)
+            payload, errors = _opened(found.envelope, is_enveloped=is_enveloped)
         except REFUSED:
             raise _not_a_page(body, str(error)) from None
     # An empty last page is {"payload": {"orders": []}} (selling-partner-api-models#2730); a
     # page without its list is not an empty one, and one that reports errors is not whole.
-    if rows is None or envelope.payload is None or bytes(envelope.errors) not in _NOTHING:
+    if rows is None or payload is None or bytes(errors) not in _NOTHING:
         raise _not_a_page(body, _errors_in(body) or "a success without its list")
-    pagination = envelope.payload.pagination
+    pagination = payload.pagination
     return Page(
         tuple(decode_document(raw, content) for raw in rows),
         (pagination.next_token if pagination else None) or None,
     )
 
 
-def decode_single(body: bytes, content: type[T_co]) -> Document[T_co]:
+def _opened(body: bytes, *, is_enveloped: bool) -> tuple[_Rows | None, msgspec.Raw]:
+    """Return the page in *body*, its rows not yet decoded, and the errors beside it."""
+    if is_enveloped:
+        envelope = _ENVELOPE.decode(body)
+        return envelope.payload, envelope.errors
+    page = _BARE_PAGE.decode(body)
+    return page, page.errors
+
+
+def decode_single(
+    body: bytes, content: type[T_co], *, is_enveloped: bool = True
+) -> Document[T_co]:
     """Decode an answer that holds one order.
 
     Raises:
-        DecodeError: the body is empty, truncated, not JSON, or without a payload.
+        DecodeError: the body is empty, truncated, not JSON, or without an order.
     """
     try:
-        envelope = _SINGLE.decode(body)
+        payload = _SINGLE.decode(body).payload if is_enveloped else msgspec.Raw(body)
+        is_error = not is_enveloped and _is_refusal(body)
     except REFUSED as error:
         raise _not_a_page(body, str(error)) from None
-    if bytes(envelope.payload) in _NOTHING:
+    if is_error or bytes(payload).strip() in _NOTHING:
         raise _not_a_page(body, _errors_in(body) or "a success without a payload")
-    return decode_document(envelope.payload, content)
+    return decode_document(payload, content)
+
+
+def _is_refusal(body: bytes) -> bool:
+    """Say whether *body*, which should be an order, is Amazon's list of errors instead."""
+    return bytes(_BARE_ERRORS.decode(body).errors) not in _NOTHING
 
 
 def decode_answer(body: bytes, response: type[R]) -> R:
@@ -139,6 +170,24 @@ def decode_answer(body: bytes, response: type[R]) -> R:
         return decoder_of(response).decode(body)
     except Undecodable as error:
         raise _not_a_page(body, str(error)) from None
+
+
+def decode_bare_answer(body: bytes, response: type[R]) -> R:
+    """Decode an answer that comes without an envelope, and is neither a page nor an order.
+
+    One that comes in an envelope all the same is taken out of it: Amazon's guides show
+    some of them so.
+
+    Raises:
+        DecodeError: the body is not the schema, or reports errors.
+    """
+    if words := _errors_in(body):
+        raise _not_a_page(body, words)
+    try:
+        payload = bytes(_SINGLE.decode(body).payload)
+    except REFUSED:
+        payload = b""  # the lenient decoder says what is wrong
+    return decode_answer(body if payload in _NOTHING else payload, response)
 
 
 def decode_errors(body: bytes) -> tuple[Error, ...]:

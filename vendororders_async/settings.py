@@ -7,12 +7,20 @@ import os
 import stat
 import subprocess
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import msgspec
 
-from .accounts import Account, Credentials, region_named
+from .accounts import (
+    ACKNOWLEDGE_WITHIN,
+    Account,
+    Credentials,
+    region_named,
+    restricted_data_named,
+)
+from .clock import parse_age
 from .errors import ConfigurationError, InvalidArgument, one_line
 
 _COMMAND_SECONDS = 30
@@ -38,6 +46,8 @@ class _Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token_url: str | None = None
     marketplace: str | None = None
     tags: tuple[str, ...] = ()
+    restricted_data: str | None = None
+    acknowledge_within: str | None = None
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,12 +138,26 @@ def _account(given: _Account, found: _File, reader: _SecretReader, path: Path) -
             token_url=given.token_url,
             marketplace=given.marketplace,
             tags=given.tags,
+            restricted_data=restricted_data_named(given.restricted_data),
+            acknowledge_within=_within(given.acknowledge_within),
         )
     except ConfigurationError as error:
         message = str(error)
         raise ConfigurationError(
             message if message.startswith(where) else f"{where}: {message}"
         ) from None
+
+
+def _within(text: str | None) -> timedelta:
+    if text is None:
+        return ACKNOWLEDGE_WITHIN
+    try:
+        age = parse_age(text)
+    except OverflowError:
+        age = None
+    if not age:
+        raise ConfigurationError(f"acknowledge_within is a time such as 24h, not {text!r}")
+    return age
 
 
 def _application(given: _Account, found: _File, where: str) -> _Application:

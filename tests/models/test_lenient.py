@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sample_files import sample
 
 from vendororders_async.clock import parse_instant
+from vendororders_async.models import direct_fulfillment
 from vendororders_async.models.common import (
     Address,
     DateTimeInterval,
@@ -37,9 +38,13 @@ from vendororders_async.models.retail_procurement import (
     OrderItem,
     OrderStatus,
 )
+from vendororders_async.operations import DIRECT_FULFILLMENT
 from vendororders_async.pages import decode_document, decode_page
 
 GOOD: Any = json.loads(sample("getPurchaseOrders", "200.json"))["payload"]["orders"][0]
+GOOD_CUSTOMER_ORDER: Any = json.loads(sample("getOrders-v1", "200.json"))["payload"]["orders"][
+    0
+]
 GOOD_STATUS: Any = json.loads(sample("getPurchaseOrdersStatus", "200.json"))["payload"][
     "ordersStatus"
 ][0]
@@ -207,7 +212,9 @@ def test_a_missing_zone_is_the_only_thing_put_in(
     assert read.purchase_order_date == parse_instant(moment)
 
 
-@pytest.mark.parametrize("struct", Wire.__subclasses__())
+@pytest.mark.parametrize(
+    "struct", Wire.__subclasses__(), ids=lambda one: f"{one.__module__}.{one.__name__}"
+)
 def test_a_field_is_an_instant_if_its_name_ends_in_date(struct: type[Wire]) -> None:
     """A zone is put in by the name, so that the name must tell."""
     info = msgspec.inspect.type_info(struct)
@@ -480,6 +487,87 @@ def test_a_mutated_status_is_content_or_a_reason(path: tuple[Any, ...], value: o
     )
 
     assert (document.content is None) != (document.reason is None)
+
+
+@given(st.sampled_from(list(places(GOOD_CUSTOMER_ORDER))), JSON_VALUES)
+def test_a_mutated_customer_order_is_content_or_a_reason(
+    path: tuple[Any, ...], value: object
+) -> None:
+    """The same for Direct Fulfillment; and no reason tells who the customer is."""
+    document = decode_document(
+        json.dumps(mutated(GOOD_CUSTOMER_ORDER, path, value)).encode(),
+        direct_fulfillment.Order,
+    )
+
+    assert (document.content is None) != (document.reason is None)
+    assert "Canary" not in (document.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("orderDetails", "shipToParty"), "Canary, Kanarienweg 1"),
+        (("orderDetails", "shipToParty", "name"), ["Canary"]),
+        (("orderDetails", "taxTotal"), "Canary"),
+        (("orderDetails", "taxTotal"), [{"type": "TOTAL"}]),
+        (("orderDetails", "items", 0, "taxDetails", "taxLineItem"), {"type": "Canary"}),
+        (("orderDetails", "items", 0, "orderedQuantity", "amount"), "Canary"),
+        (("orderDetails", "orderDate"), "Canary"),
+        (("orderDetails", "billToParty", "address"), "Canary"),
+    ],
+    ids=str,
+)
+def test_another_kind_in_a_fields_place_sets_the_order_aside(
+    path: tuple[Any, ...], value: object
+) -> None:
+    """Nothing is guessed, and the reason says where, not whom."""
+    raw = json.dumps(mutated(GOOD_CUSTOMER_ORDER, path, value)).encode()
+    document = decode_document(raw, direct_fulfillment.Order)
+
+    assert document.content is None
+    assert f"$.{path[0]}.{path[1]}" in (document.reason or "")
+    assert "Canary" not in (document.reason or "")
+
+
+def test_customer_orders_are_read_as_leniently_as_others() -> None:
+    """Numbers for texts, texts for numbers, no zone, null, missing and unknown fields."""
+    order = decoder_of(direct_fulfillment.Order).decode(
+        b'{"purchaseOrderNumber": 8806098286500, "orderDetails": {'
+        b' "orderDate": "2026-01-01T14:00:00", "orderStatus": "ON_HOLD", "shipToParty": null,'
+        b' "shipmentDetails": {"isGift": "true", "shipmentDates": {}}, "news": [1],'
+        b' "taxTotal": {"taxLineItem": null}, "items": [{"vendorProductIdentifier": 1.50,'
+        b' "orderedQuantity": {"amount": "2", "unitOfMeasure": "EACH"},'
+        b' "taxDetails": {"taxLineItem": [{"type": "MwSt.", "taxRate": 0.190}, {"type": "?"}]},'
+        b' "netPrice": {"amount": 1.10}}]}}'
+    )
+    found = order.order_details
+
+    assert order.purchase_order_number == "8806098286500"
+    assert found is not None
+    assert found.order_date == datetime(2026, 1, 1, 14, tzinfo=UTC)
+    assert (found.order_status, found.ship_to_party) == ("ON_HOLD", None)
+    assert found.shipment_details is not None
+    assert found.shipment_details.is_gift is True
+    assert found.tax_total == direct_fulfillment.TaxItemDetails()
+    [line] = found.items
+    assert line.vendor_product_identifier == "1.50"
+    assert line.ordered_quantity == ItemQuantity(amount=2, unit_of_measure="EACH")
+    assert line.net_price == Money(amount=Decimal("1.10"))
+    assert line.tax_details is not None
+    first, second = line.tax_details.tax_line_item
+    assert (first.type, str(first.tax_rate)) == (direct_fulfillment.TaxType.MWST, "0.190")
+    assert second.type == "?"
+
+
+@pytest.mark.parametrize("version", DIRECT_FULFILLMENT)
+def test_one_bad_customer_order_costs_only_itself(version: str) -> None:
+    """In an envelope or without, also where the page is not even JSON."""
+    rows = b'{"orders": [{"purchaseOrderNumber": "A"}, {"purchaseOrderNumber": NaN}]}'
+    body = b'{"payload": %s}' % rows if version == "v1" else rows
+    page = DIRECT_FULFILLMENT[version].get_orders.decode(body)
+
+    assert [one.content is None for one in page.documents] == [False, True]
+    assert page.documents[1].raw == b'{"purchaseOrderNumber": NaN}'
 
 
 @given(st.sampled_from(list(places(GOOD))), JSON_VALUES)

@@ -15,16 +15,20 @@ from sample_files import sample
 from vendororders_async.clock import parse_instant
 from vendororders_async.dispatch import refusal
 from vendororders_async.errors import BadRequest, Error
+from vendororders_async.models import direct_fulfillment
+from vendororders_async.models.common import SubmitAcknowledgementResponse
 from vendororders_async.models.retail_procurement import (
     ConfirmationStatus,
     Order,
     OrderStatus,
     PurchaseOrderState,
     SubmitAcknowledgementRequest,
-    SubmitAcknowledgementResponse,
 )
+from vendororders_async.models.tokens import CreateRestrictedDataTokenRequest
 from vendororders_async.models.transactions import GetTransactionResponse, TransactionState
 from vendororders_async.operations import (
+    CREATE_RESTRICTED_DATA_TOKEN,
+    DIRECT_FULFILLMENT,
     GET_PURCHASE_ORDER,
     GET_PURCHASE_ORDERS,
     GET_PURCHASE_ORDERS_STATUS,
@@ -35,24 +39,48 @@ from vendororders_async.operations import (
 from vendororders_async.pages import Document, Page
 from vendororders_async.transport import Answer
 
-OPERATIONS: dict[str, Operation[Any]] = {
-    operation.name: operation
-    for operation in (
-        GET_PURCHASE_ORDERS,
-        GET_PURCHASE_ORDER,
-        GET_PURCHASE_ORDERS_STATUS,
-        SUBMIT_ACKNOWLEDGEMENT,
-        GET_TRANSACTION,
-    )
+OPERATIONS: dict[str, Operation[Any]] = (
+    {
+        operation.name: operation
+        for operation in (
+            GET_PURCHASE_ORDERS,
+            GET_PURCHASE_ORDER,
+            GET_PURCHASE_ORDERS_STATUS,
+            SUBMIT_ACKNOWLEDGEMENT,
+            GET_TRANSACTION,
+            CREATE_RESTRICTED_DATA_TOKEN,
+        )
+    }
+    | {  # named with their version, as the folders of their samples are
+        f"{operation.name}-{version}": operation
+        for version, operations in DIRECT_FULFILLMENT.items()
+        for operation in msgspec.structs.astuple(operations)[1:]
+    }
+)
+MODELS = {
+    "vendorOrders.json": "",
+    "vendorTransactionStatus.json": "",
+    "tokens_2021-03-01.json": "",
+    "vendorDirectFulfillmentOrdersV1.json": "-v1",
+    "vendorDirectFulfillmentTransactionsV1.json": "-v1",
+    "vendorDirectFulfillmentOrders_2021-12-28.json": "-2021-12-28",
+    "vendorDirectFulfillmentTransactions_2021-12-28.json": "-2021-12-28",
 }
 PUBLISHED = [
-    case
-    for name in ("vendorOrders.json", "vendorTransactionStatus.json")
-    for case in sample_files.published_cases(name)
+    (f"{operation}{version}", *case)
+    for name, version in MODELS.items()
+    for operation, *case in sample_files.published_cases(name)
 ]
 CASES = [
     pytest.param(operation, status, answer, id=f"{operation}-{status}-{number}")
     for operation, status, number, _, answer in PUBLISHED
+]
+# The version of 2021-12-28 has no cases of its own; retail's one example is no order.
+EXAMPLES = [
+    pytest.param(f"{operation}{version}", 200, answer, id=f"{operation}{version}-example")
+    for name, version in MODELS.items()
+    if version
+    for operation, answer in sample_files.published_examples(name)
 ]
 needs_models = pytest.mark.skipif(not sample_files.HAS_MODELS, reason=sample_files.NO_MODELS)
 
@@ -94,11 +122,12 @@ def contents(decoded: object) -> Any:
         return [plain(document.content) for document in decoded.documents]
     if isinstance(decoded, Document):
         return plain(decoded.content)
-    return plain(decoded)["payload"]
+    whole = plain(decoded)
+    return whole.get("payload", whole)
 
 
 @needs_models
-@pytest.mark.parametrize(("operation", "status", "answer"), CASES)
+@pytest.mark.parametrize(("operation", "status", "answer"), CASES + EXAMPLES)
 def test_every_published_case_is_understood(operation: str, status: int, answer: Any) -> None:
     """A success decodes without losing anything, a refusal is the error it means."""
     body = json.dumps(answer).encode()
@@ -109,7 +138,7 @@ def test_every_published_case_is_understood(operation: str, status: int, answer:
         assert [plain(one) for one in error.errors] == answer["errors"]
         return
 
-    payload = answer["payload"]
+    payload = answer.get("payload", answer)
     rows = payload.get("orders", payload.get("ordersStatus", payload))
     decoded = OPERATIONS[operation].decode(body)
 
@@ -121,22 +150,33 @@ def test_every_published_case_is_understood(operation: str, status: int, answer:
 @needs_models
 def test_the_published_cases_are_all_there() -> None:
     """Fewer than the models held in 2026 would mean that we read them wrongly."""
-    assert len(CASES) >= 19
+    assert len(CASES) >= 38
+    assert len(EXAMPLES) >= 6
     assert {status for _, status, *_ in PUBLISHED} == {200, 202, 400}
 
 
 @needs_models
-def test_the_published_acknowledgement_can_be_built_and_sent() -> None:
-    """What the sandbox asks for comes out of our structs as it went in."""
-    (body,) = (
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("submitAcknowledgement", SubmitAcknowledgementRequest),
+        ("submitAcknowledgement-v1", direct_fulfillment.SubmitAcknowledgementRequest),
+        ("createRestrictedDataToken", CreateRestrictedDataTokenRequest),
+    ],
+)
+def test_what_the_sandbox_asks_for_can_be_built_and_sent(name: str, kind: type) -> None:
+    """It comes out of our structs as it went in."""
+    bodies = [
         parameters["body"]
         for operation, status, _, parameters, _ in PUBLISHED
-        if (operation, status) == ("submitAcknowledgement", 202) and parameters.get("body")
-    )
-    request = msgspec.convert(body, SubmitAcknowledgementRequest)
+        if operation == name and status < 400 and parameters.get("body")
+    ]
+    requests: list[Any] = [msgspec.convert(body, kind) for body in bodies]
 
-    assert lost(body, plain(request)) == []
-    assert lost(json.loads(msgspec.json.encode(request)), plain(request)) == []
+    assert requests
+    for body, request in zip(bodies, requests, strict=True):
+        assert lost(body, plain(request)) == []
+        assert lost(json.loads(msgspec.json.encode(request)), plain(request)) == []
 
 
 @pytest.mark.parametrize(
@@ -150,7 +190,8 @@ def test_the_published_acknowledgement_can_be_built_and_sent() -> None:
 def test_every_answer_kept_here_decodes_without_loss(operation: str, name: str) -> None:
     """What the files say, the structs say."""
     body = sample(operation, name)
-    payload = json.loads(body)["payload"]
+    answer = json.loads(body)
+    payload = answer.get("payload", answer)
     rows = payload.get("orders", payload.get("ordersStatus", payload))
 
     assert lost(rows, contents(OPERATIONS[operation].decode(body))) == []

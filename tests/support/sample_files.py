@@ -37,7 +37,7 @@ def operations_of(name: str) -> dict[str, Any]:
         described["operationId"]: {**described, "path": path, "method": method.upper()}
         for path, methods in model(name)["paths"].items()
         for method, described in methods.items()
-        if isinstance(described, dict)
+        if isinstance(described, dict) and "operationId" in described
     }
 
 
@@ -50,3 +50,11 @@ def published_cases(name: str) -> Iterator[tuple[str, int, int, Any, Any]]:
                 asked = case["request"].get("parameters", {})
                 parameters = {key: given.get("value") for key, given in asked.items()}
                 yield operation, int(status), number, parameters, case["response"]
+
+
+def published_examples(name: str) -> Iterator[tuple[str, Any]]:
+    """Yield operation and answer of a model's examples; the sandbox knows nothing of them."""
+    for operation, described in operations_of(name).items():
+        for response in described["responses"].values():
+            if example := response.get("examples"):
+                yield operation, example.get("application/json", example)

@@ -28,7 +28,9 @@ __all__ = [
     "Money",
     "Pagination",
     "PartyIdentification",
+    "SubmitAcknowledgementResponse",
     "TaxRegistrationDetails",
+    "TransactionId",
     "Wire",
 ]
 
@@ -148,3 +150,16 @@ class Pagination(Wire, frozen=True, kw_only=True):
     """How to ask for the next page; absent on the last one."""
 
     next_token: str | None = None
+
+
+class TransactionId(Wire, frozen=True, kw_only=True):
+    """What to ask the transaction operations for; an opaque string."""
+
+    transaction_id: str | None = None
+
+
+class SubmitAcknowledgementResponse(Wire, frozen=True, kw_only=True):
+    """The answer of submitAcknowledgement, of retail and direct fulfillment alike."""
+
+    payload: TransactionId | None = None
+    errors: list[Error] = []

@@ -28,6 +28,12 @@ class PurchaseOrderState(StrEnum):
     CLOSED = "Closed"
 
 
+class PoItemState(StrEnum):
+    """The one value that poItemState takes: an item that Amazon cancelled."""
+
+    CANCELLED = "Cancelled"
+
+
 class PurchaseOrderType(StrEnum):
     """Why an order was placed."""
 
@@ -274,16 +280,3 @@ class SubmitAcknowledgementRequest(Wire, frozen=True, kw_only=True):
     """The body of submitAcknowledgement."""
 
     acknowledgements: list[OrderAcknowledgement] = []
-
-
-class TransactionId(Wire, frozen=True, kw_only=True):
-    """What to ask getTransaction for; an opaque string."""
-
-    transaction_id: str | None = None
-
-
-class SubmitAcknowledgementResponse(Wire, frozen=True, kw_only=True):
-    """The answer of submitAcknowledgement."""
-
-    payload: TransactionId | None = None
-    errors: list[Error] = []

@@ -1,6 +1,10 @@
-"""Vendor Transaction Status v1: what became of a submission.
+"""Transaction Status: what became of a submission, to retail and to direct fulfillment.
+
+The three models (vendor v1, direct fulfillment v1 and 2021-12-28) describe the same; the
+last one comes without the ``payload``, and is given the same shape here.
 
 https://developer-docs.amazon.com/sp-api/docs/vendor-retail-procurement-transaction-status-api-v1-reference
+https://developer-docs.amazon.com/sp-api/docs/vendor-direct-fulfillment-transactions-api-v1-reference
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from .common import Error, Wire
 
 
 class TransactionState(StrEnum):
-    """How far a transaction is; ``Success`` never comes for an acknowledgement."""
+    """How far a transaction is; ``Success`` never comes for a retail acknowledgement."""
 
     FAILURE = "Failure"
     PROCESSING = "Processing"
@@ -33,7 +37,7 @@ class TransactionStatus(Wire, frozen=True, kw_only=True):
 
 
 class GetTransactionResponse(Wire, frozen=True, kw_only=True):
-    """The answer of getTransaction."""
+    """The answer of getTransaction and of getTransactionStatus."""
 
     payload: TransactionStatus | None = None
     errors: list[Error] = []

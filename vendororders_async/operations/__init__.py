@@ -1,0 +1,90 @@
+"""The table of operations: what can be asked of Amazon, and how.
+
+Each API has a module of its own; `streams` says which operations can be read in bulk.
+"""
+
+from .base import (
+    DIRECT_FULFILLMENT_API,
+    LARGEST_PAGE,
+    RETAIL_API,
+    Call,
+    HttpRequest,
+    Operation,
+    Parameters,
+    Question,
+    SortOrder,
+    check,
+    http_request,
+    query,
+)
+from .direct_fulfillment import (
+    DIRECT_FULFILLMENT,
+    DirectFulfillmentOperations,
+    GetOrder,
+    GetOrders,
+    GetTransactionStatus,
+    direct_fulfillment_named,
+)
+from .retail import (
+    GET_PURCHASE_ORDER,
+    GET_PURCHASE_ORDERS,
+    GET_PURCHASE_ORDERS_STATUS,
+    GET_TRANSACTION,
+    SUBMIT_ACKNOWLEDGEMENT,
+    GetPurchaseOrder,
+    GetPurchaseOrders,
+    GetPurchaseOrdersStatus,
+    GetTransaction,
+)
+from .streams import (
+    API_NAMES,
+    CHANGED,
+    CREATED,
+    RETAIL,
+    STATUSES,
+    Api,
+    Stream,
+    api_named,
+    stream_named,
+)
+from .tokens import CREATE_RESTRICTED_DATA_TOKEN
+
+__all__ = [
+    "API_NAMES",
+    "CHANGED",
+    "CREATED",
+    "CREATE_RESTRICTED_DATA_TOKEN",
+    "DIRECT_FULFILLMENT",
+    "DIRECT_FULFILLMENT_API",
+    "GET_PURCHASE_ORDER",
+    "GET_PURCHASE_ORDERS",
+    "GET_PURCHASE_ORDERS_STATUS",
+    "GET_TRANSACTION",
+    "LARGEST_PAGE",
+    "RETAIL",
+    "RETAIL_API",
+    "STATUSES",
+    "SUBMIT_ACKNOWLEDGEMENT",
+    "Api",
+    "Call",
+    "DirectFulfillmentOperations",
+    "GetOrder",
+    "GetOrders",
+    "GetPurchaseOrder",
+    "GetPurchaseOrders",
+    "GetPurchaseOrdersStatus",
+    "GetTransaction",
+    "GetTransactionStatus",
+    "HttpRequest",
+    "Operation",
+    "Parameters",
+    "Question",
+    "SortOrder",
+    "Stream",
+    "api_named",
+    "check",
+    "direct_fulfillment_named",
+    "http_request",
+    "query",
+    "stream_named",
+]
