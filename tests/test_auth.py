@@ -303,3 +303,20 @@ def test_no_secret_is_in_an_error(trouble: Answer | TransportError) -> None:
     shown = f"{error!r} {error} {vars(error)} {error.__cause__!r} {error.__context__!r}"
     assert SECRET not in shown
     assert REFRESH_TOKEN not in shown
+
+
+def test_a_call_gets_one_other_token() -> None:
+    """As a source of tokens: the current one, once more after a refusal, then none."""
+    transport = FakeTransport([*GRANTED])
+
+    async def scenario() -> list[str | None]:
+        tokens = AccessTokens(transport)
+        first = await tokens.token_for(ACCOUNT)
+        assert first is not None
+        second = await tokens.token_for(ACCOUNT, refused=[first])
+        assert second is not None
+        # another call is refused at the same time: the replacement is trusted for a while
+        again = await tokens.token_for(ACCOUNT, refused=[second])
+        return [first, second, again, await tokens.token_for(ACCOUNT, refused=[first, second])]
+
+    assert run(scenario()) == ["Atza|1", "Atza|2", "Atza|2", None]

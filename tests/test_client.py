@@ -30,7 +30,11 @@ from vendororders_async import (
     VendorOrdersClient,
     open_clients,
 )
-from vendororders_async.models.common import ItemQuantity, PartyIdentification
+from vendororders_async.models.common import (
+    ItemQuantity,
+    PartyIdentification,
+    SubmitAcknowledgementResponse,
+)
 from vendororders_async.models.retail_procurement import (
     GetPurchaseOrderResponse,
     GetPurchaseOrdersResponse,
@@ -39,7 +43,6 @@ from vendororders_async.models.retail_procurement import (
     OrderAcknowledgementItem,
     OrderItemAcknowledgement,
     SubmitAcknowledgementRequest,
-    SubmitAcknowledgementResponse,
 )
 from vendororders_async.models.transactions import GetTransactionResponse
 from vendororders_async.operations import (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +26,7 @@ from sample_files import sample
 from virtual_time import run
 
 from vendororders_async import clock
+from vendororders_async.accounts import Account
 from vendororders_async.auth import AccessTokens
 from vendororders_async.dispatch import Dispatcher, Reply, refusal
 from vendororders_async.errors import (
@@ -51,6 +53,7 @@ from vendororders_async.operations import (
     Call,
     GetPurchaseOrder,
     GetPurchaseOrders,
+    Operation,
 )
 from vendororders_async.telemetry import AttemptMade, Event, RetryScheduled
 from vendororders_async.transport import Answer
@@ -193,6 +196,36 @@ def test_an_expired_token_is_replaced_once() -> None:
     ]
     assert len(scene.gate.passed) == 2
     assert scene.requests[1].at - scene.requests[0].at < 0.2
+
+
+class FourTokens(FakeTokens):
+    """Has four things to try in a call."""
+
+    async def token_for(
+        self,
+        account: Account,
+        operation: Operation[object] | None = None,
+        refused: Sequence[str] = (),
+    ) -> str | None:
+        """Return the next one."""
+        del account, operation
+        names = ["a", "b", "c", "d"]
+        assert list(refused) == names[: len(refused)]
+        return names[len(refused)] if len(refused) < len(names) else None
+
+
+@pytest.mark.parametrize("refusal_count", range(5))
+def test_a_refused_call_goes_on_while_there_is_something_to_try(refusal_count: int) -> None:
+    """The source says what; it knows what was refused, also after other trouble."""
+    scene = Scene([*[DENIED] * refusal_count, BROKEN, OK], tokens=FourTokens())
+    if refusal_count == 4:
+        scene.fails(AccessDenied)
+        assert len(scene.requests) == 4
+        return
+    run(scene.send())
+    used = [one.headers["x-amz-access-token"] for one in scene.requests]
+
+    assert used == [*"abcd"[: refusal_count + 1], "abcd"[refusal_count]]
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import math
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ import msgspec
 from .accounts import Account
 from .errors import AuthError, RequestError, ServerError, Throttled, TransportError, one_line
 from .models.lenient import REFUSED
+from .operations import Operation
 from .places import Places
 from .transport import Answer, Transport
 
@@ -114,7 +116,7 @@ class AccessTokens:
             entry.token = answer.access_token
             entry.trusted_until = now() + _TRUSTED if entry.was_rejected else float("-inf")
             entry.was_rejected = False
-            entry.usable_until = now() + _usable_seconds(answer.expires_in)
+            entry.usable_until = now() + usable_seconds(answer.expires_in)
             return entry.token
 
     def reject(self, account: Account, token: str) -> None:
@@ -127,6 +129,22 @@ class AccessTokens:
         if entry.token == token and asyncio.get_running_loop().time() >= entry.trusted_until:
             entry.usable_until = float("-inf")
             entry.was_rejected = True
+
+    async def token_for(
+        self,
+        account: Account,
+        operation: Operation[object] | None = None,  # noqa: ARG002 - good for every one
+        refused: Sequence[str] = (),
+    ) -> str | None:
+        """Return the access token, and once more in a call, since Amazon refused it there.
+
+        An expired one is a 403 as well, so that once is worth a new one.
+        """
+        if len(refused) > 1:
+            return None
+        for token in refused:
+            self.reject(account, token)
+        return await self.get(account)
 
     def _entry(self, account: Account) -> _Entry:
         credentials = account.credentials
@@ -167,9 +185,9 @@ class AccessTokens:
         raise _refused(account, answer)
 
 
-def _usable_seconds(life: float) -> float:
+def usable_seconds(life: float | None) -> float:
     """Return how long to use a token that says it lives for *life* seconds."""
-    if not 0 < life < math.inf:
+    if life is None or not 0 < life < math.inf:
         life = _DEFAULT_LIFE
     return max(min(life, _LONGEST_LIFE) - _EARLY, 1.0)
 

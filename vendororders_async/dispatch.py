@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -41,13 +41,19 @@ _PATIENCE: Mapping[Urgency, Patience] = {Urgency.BULK: BULK, Urgency.PERSON: PER
 
 
 class TokenSource(Protocol):
-    """Where access tokens come from."""
+    """Where the tokens come from that requests are sent with."""
 
-    async def get(self, account: Account) -> str:
-        """Return a token that can be used now."""
+    async def token_for(
+        self,
+        account: Account,
+        operation: Operation[object] | None = None,
+        refused: Sequence[str] = (),
+    ) -> str | None:
+        """Return what to ask *operation* with; any operation, unless one is named.
 
-    def reject(self, account: Account, token: str) -> None:
-        """Forget a token that Amazon did not take."""
+        *refused* is what Amazon refused in this call so far, in order. None says that
+        nothing else is worth a try.
+        """
 
 
 class Reply(msgspec.Struct, Generic[T], frozen=True):
@@ -85,16 +91,19 @@ class Dispatcher:
         self._tell = observer
         self._now = now
 
-    async def prepare(self, account: Account) -> None:
-        """Get an access token for *account* by now, so that no call has to wait for it.
+    async def prepare(
+        self, account: Account, operation: Operation[object] | None = None
+    ) -> None:
+        """Get a token for *account* by now, so that no call has to wait for it.
 
+        It is the one that *operation* takes, or just an access token.
         Without one nothing is lost: the calls try again, as often as makes sense.
 
         Raises:
             AuthError: the account's credentials are refused.
         """
         with suppress(RequestError):
-            await self._tokens.get(account)
+            await self._tokens.token_for(account, operation)
 
     async def send(
         self,
@@ -141,21 +150,17 @@ class Dispatcher:
         longest = None if account.is_sandbox else LONGEST_QUERY
         check(call.question, now=self._now(), longest=longest)
         operation = call.operation
-        refreshed = False
+        refused: list[str] = []
+        denials: list[AccessDenied] = []
 
         async def once() -> Reply[T]:
-            nonlocal refreshed
-            token = await self._token(account)
-            try:
-                return await self._attempt(account, call, token, urgency, place)
-            except AccessDenied:
-                # An expired token is a 403 as well, so once is worth a new one
-                if refreshed:
-                    raise
-                refreshed = True
-                self._tokens.reject(account, token)
-                token = await self._token(account)
-                return await self._attempt(account, call, token, urgency, place)
+            while (token := await self._token(account, operation, refused)) is not None:
+                try:
+                    return await self._attempt(account, call, token, urgency, place)
+                except AccessDenied as error:
+                    refused.append(token)
+                    denials.append(error)
+            raise denials.pop()
 
         def announce(seconds: float, error: RequestError) -> None:
             request_id = getattr(error, "request_id", None)
@@ -183,10 +188,20 @@ class Dispatcher:
                 return await once()
         raise AssertionError("tenacity ends with a return or an error")
 
-    async def _token(self, account: Account) -> str:
-        """Return an access token; without one the call is certainly not sent."""
+    async def send_once(self, account: Account, call: Call[T], token: str) -> Reply[T]:
+        """Send *call* a single time, with *token*, for somebody who waits."""
+        place = self._transport.places.of(account.name)
         try:
-            return await self._tokens.get(account)
+            return await self._attempt(account, call, token, Urgency.PERSON, place)
+        finally:
+            place.leave()
+
+    async def _token(
+        self, account: Account, operation: Operation[object], refused: Sequence[str]
+    ) -> str | None:
+        """Return a token to try; where none can be had, the call is certainly not sent."""
+        try:
+            return await self._tokens.token_for(account, operation, refused)
         except RequestError as error:
             raise TransportError(
                 error.args[0], operation=error.operation, account=error.account, sent=False

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 import msgspec
 
-from .accounts import Account
+from .answers import content_of
 from .caller import Caller, end
 from .chains import PageRequest, Span
 from .clock import whole_second
 from .dispatch import Reply
 from .errors import DecodeError, InvalidArgument, PaginationError, RequestError
-from .operations import (
-    LARGEST_PAGE,
-    Call,
-    GetPurchaseOrders,
-    GetPurchaseOrdersStatus,
-    Operation,
-    check,
-)
+from .operations import LARGEST_PAGE, Call, Operation, Parameters, check
 from .pages import Document, Page, Row
 from .planner import Planner, Verdict
 from .telemetry import BeyondHistory, WindowRestarted
@@ -38,17 +30,16 @@ OnUndecodable = Callable[[DecodeError], object]
 _PAGES_AHEAD = 5
 
 _ALMOST_A_SECOND = timedelta(seconds=1) - timedelta.resolution
-_NUMBER = re.compile(rb'"purchaseOrderNumber"\s*:\s*"([0-9A-Za-z_-]{1,64})"')
 
 
 class Reading(msgspec.Struct, Generic[R], frozen=True):
-    """What is read of an operation: a range, and the filters that go with every request.
+    """What is read of an operation: a range, in questions that *asks* makes.
 
     *bounds* says which dates the range is of: ``created``, ``changed`` or ``updated``.
     """
 
     operation: Operation[Page[R]]
-    filters: GetPurchaseOrders | GetPurchaseOrdersStatus
+    asks: Callable[..., Parameters]
     bounds: str
     range: Window
 
@@ -56,60 +47,50 @@ class Reading(msgspec.Struct, Generic[R], frozen=True):
         """Ask for a page; Amazon wants all other parameters repeated with a next token."""
         asked = request.span.window.query()
         bounds = {f"{self.bounds}_after": asked.after, f"{self.bounds}_before": asked.before}
-        question = msgspec.structs.replace(
-            self.filters, limit=LARGEST_PAGE, next_token=request.next_token, **bounds
-        )
+        question = self.asks(limit=LARGEST_PAGE, next_token=request.next_token, **bounds)
         return Call(self.operation, question)
 
 
 def reading(
     operation: Operation[Page[R]],
-    question: GetPurchaseOrders | GetPurchaseOrdersStatus,
-    stems: tuple[str, str],
+    asks: Callable[..., Parameters],
+    bounds: Mapping[str, tuple[datetime | None, datetime | None]],
     *,
     now: datetime,
 ) -> Reading[R]:
-    """Return how to read what *question* asks for, however long its range is.
+    """Return how to read all that *asks* asks for, however long the range is.
 
-    One pair of *stems* must bound it; its end is two minutes ago unless it is given, and
-    not later than *now*.
+    *bounds* are the ways to bound it, as they were given; one of them must be used. Its end
+    is two minutes ago unless it is given, and not later than *now*.
 
     Raises:
         InvalidArgument: the question could not be meant.
     """
-    bounds = [stem for stem in stems if _bound(question, stem, "after")]
-    loose = [stem for stem in stems if stem not in bounds and _bound(question, stem, "before")]
-    if len(bounds) != 1 or loose:
+    used = [stem for stem, (after, _) in bounds.items() if after]
+    loose = [stem for stem, (_, before) in bounds.items() if before and stem not in used]
+    if len(used) != 1 or loose:
+        ways = " or ".join(f"{stem}_after" for stem in bounds)
+        choice = ", one of the two," if len(bounds) > 1 else ""
         raise InvalidArgument(
-            f"a range is bounded by {stems[0]}_after or {stems[1]}_after, one of the two, "
-            "and the _before that goes with it"
+            f"a range is bounded by {ways}{choice} and the _before that goes with it"
         )
-    [stem] = bounds
-    ended = _bound(question, stem, "before") is not None
-    if not ended:
-        question = msgspec.structs.replace(question, **{f"{stem}_before": now - SETTLING})
+    [stem] = used
+    after, given = bounds[stem]
+    before = given or now - SETTLING
     try:
+        question = asks(**{f"{stem}_after": after, f"{stem}_before": before})
         check(question, now=now, longest=None)
     except InvalidArgument as error:
-        hint = "" if ended else f" ({stem}_before is two minutes ago unless it is given)"
+        hint = "" if given else f" ({stem}_before is two minutes ago unless it is given)"
         raise InvalidArgument(f"{error}{hint}") from None
-    after, before = (_bound(question, stem, side) for side in ("after", "before"))
-    assert after is not None  # noqa: S101 - both were looked at above
-    assert before is not None  # noqa: S101
+    assert after is not None  # noqa: S101 - it is what makes a stem used
     try:
         # a fraction at the end belongs to the range, so it ends with the second
         wanted = Window(whole_second(after), whole_second(min(before, now) + _ALMOST_A_SECOND))
         wanted.query()
     except OverflowError:
         raise InvalidArgument(f"{stem}_after is too near the calendar's end") from None
-    return Reading(operation, question, stem, wanted)
-
-
-def _bound(
-    question: GetPurchaseOrders | GetPurchaseOrdersStatus, stem: str, side: str
-) -> datetime | None:
-    moment: datetime | None = getattr(question, f"{stem}_{side}")
-    return moment
+    return Reading(operation, asks, stem, wanted)
 
 
 async def rows(
@@ -201,25 +182,6 @@ class _Pages(Generic[R]):
                 self._on_undecodable(error)
             case _:
                 raise error
-
-
-def content_of(document: Document[R], operation: Operation[object], account: Account) -> R:
-    """Return what *document* says.
-
-    Raises:
-        DecodeError: it is not the schema; the error names the order where that can be read.
-    """
-    if document.content is not None:
-        return document.content
-    found = _NUMBER.search(document.raw)
-    number = found[1].decode() if found else None
-    raise DecodeError(
-        f"order {number or 'without a readable number'} is not the schema: {document.reason}",
-        operation=operation.name,
-        account=account.name,
-        purchase_order_number=number,
-        body=document.raw,
-    )
 
 
 class _Seen:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from datetime import datetime
+from functools import partial
 
 import msgspec
 
+from .answers import check_submission, order_of, page_of
 from .caller import Caller
-from .errors import DecodeError, InvalidArgument
-from .iteration import OnUndecodable, content_of, reading, rows
-from .models.common import Pagination
+from .iteration import OnUndecodable, reading, rows
+from .models.common import SubmitAcknowledgementResponse
 from .models.retail_procurement import (
     ConfirmationStatus,
     GetPurchaseOrderResponse,
@@ -20,11 +21,11 @@ from .models.retail_procurement import (
     OrderList,
     OrderListStatus,
     OrderStatus,
+    PoItemState,
     PurchaseOrderState,
     PurchaseOrderStatus,
     ReceiveStatus,
     SubmitAcknowledgementRequest,
-    SubmitAcknowledgementResponse,
 )
 from .operations import (
     GET_PURCHASE_ORDER,
@@ -35,7 +36,6 @@ from .operations import (
     GetPurchaseOrder,
     GetPurchaseOrders,
     GetPurchaseOrdersStatus,
-    PoItemState,
     SortOrder,
 )
 
@@ -102,11 +102,10 @@ class Retail:
             purchase_order_state=purchase_order_state,
             ordering_vendor_code=ordering_vendor_code,
         )
-        page = (await self._caller.send(Call(GET_PURCHASE_ORDERS, question))).content
-        account = self._caller.account
-        orders = [content_of(one, GET_PURCHASE_ORDERS, account) for one in page.documents]
+        call = Call(GET_PURCHASE_ORDERS, question)
+        pagination, orders = await page_of(self._caller, call)
         return GetPurchaseOrdersResponse(
-            payload=OrderList(pagination=_pagination(page.next_token), orders=orders)
+            payload=OrderList(pagination=pagination, orders=orders)
         )
 
     async def get_purchase_order(self, purchase_order_number: str) -> GetPurchaseOrderResponse:
@@ -119,18 +118,10 @@ class Retail:
         order. An unknown number is `NotFound`.
         """
         question = GetPurchaseOrder(purchase_order_number=purchase_order_number)
-        try:
-            document = (await self._caller.send(Call(GET_PURCHASE_ORDER, question))).content
-            order = content_of(document, GET_PURCHASE_ORDER, self._caller.account)
-        except DecodeError as error:
-            raise DecodeError(
-                error.args[0],
-                operation=error.operation,
-                account=error.account,
-                purchase_order_number=purchase_order_number,
-                body=error.body,
-            ) from None
-        return GetPurchaseOrderResponse(payload=order)
+        call = Call(GET_PURCHASE_ORDER, question)
+        return GetPurchaseOrderResponse(
+            payload=await order_of(self._caller, call, purchase_order_number)
+        )
 
     async def get_purchase_orders_status(
         self,
@@ -174,15 +165,10 @@ class Retail:
             ordering_vendor_code=ordering_vendor_code,
             ship_to_party_id=ship_to_party_id,
         )
-        page = (await self._caller.send(Call(GET_PURCHASE_ORDERS_STATUS, question))).content
-        account = self._caller.account
-        statuses = [
-            content_of(one, GET_PURCHASE_ORDERS_STATUS, account) for one in page.documents
-        ]
+        call = Call(GET_PURCHASE_ORDERS_STATUS, question)
+        pagination, statuses = await page_of(self._caller, call)
         return GetPurchaseOrdersStatusResponse(
-            payload=OrderListStatus(
-                pagination=_pagination(page.next_token), orders_status=statuses
-            )
+            payload=OrderListStatus(pagination=pagination, orders_status=statuses)
         )
 
     async def submit_acknowledgement(
@@ -196,7 +182,7 @@ class Retail:
         It is sent again by itself only when Amazon certainly did not take it. A
         `TransportError` whose ``sent`` is true leaves open whether Amazon did.
         """
-        _check_acknowledgement(request)
+        check_submission(request, _STRICT, "acknowledgements")
         return (await self._caller.send(Call(SUBMIT_ACKNOWLEDGEMENT, request))).content
 
     def iter_purchase_orders(
@@ -232,20 +218,19 @@ class Retail:
         the function gets the `DecodeError`. When it is a whole page, its error names no
         order, and what follows it in its window is skipped with it.
         """
-        question = GetPurchaseOrders(
-            created_after=created_after,
-            created_before=created_before,
-            changed_after=changed_after,
-            changed_before=changed_before,
+        asks = partial(
+            GetPurchaseOrders,
             include_details=include_details,
             po_item_state=po_item_state,
             is_po_changed=is_po_changed,
             purchase_order_state=purchase_order_state,
             ordering_vendor_code=ordering_vendor_code,
         )
-        wanted = reading(
-            GET_PURCHASE_ORDERS, question, ("created", "changed"), now=self._caller.now()
-        )
+        bounds = {
+            "created": (created_after, created_before),
+            "changed": (changed_after, changed_before),
+        }
+        wanted = reading(GET_PURCHASE_ORDERS, asks, bounds, now=self._caller.now())
         return rows(self._caller, wanted, on_undecodable)
 
     def iter_purchase_orders_status(
@@ -273,11 +258,8 @@ class Retail:
         Bounds are either *created_after* or *updated_after*; for all else see
         `iter_purchase_orders`.
         """
-        question = GetPurchaseOrdersStatus(
-            created_after=created_after,
-            created_before=created_before,
-            updated_after=updated_after,
-            updated_before=updated_before,
+        asks = partial(
+            GetPurchaseOrdersStatus,
             purchase_order_number=purchase_order_number,
             purchase_order_status=purchase_order_status,
             item_confirmation_status=item_confirmation_status,
@@ -285,21 +267,9 @@ class Retail:
             ordering_vendor_code=ordering_vendor_code,
             ship_to_party_id=ship_to_party_id,
         )
-        wanted = reading(
-            GET_PURCHASE_ORDERS_STATUS, question, ("created", "updated"), now=self._caller.now()
-        )
+        bounds = {
+            "created": (created_after, created_before),
+            "updated": (updated_after, updated_before),
+        }
+        wanted = reading(GET_PURCHASE_ORDERS_STATUS, asks, bounds, now=self._caller.now())
         return rows(self._caller, wanted, on_undecodable)
-
-
-def _pagination(next_token: str | None) -> Pagination | None:
-    return Pagination(next_token=next_token) if next_token else None
-
-
-def _check_acknowledgement(request: object) -> None:
-    """Refuse what the schema does not allow; msgspec does not look when it is made."""
-    if not isinstance(request, SubmitAcknowledgementRequest) or not request.acknowledgements:
-        raise InvalidArgument("a SubmitAcknowledgementRequest with acknowledgements is needed")
-    try:
-        _STRICT.decode(msgspec.json.encode(request))
-    except (msgspec.MsgspecError, TypeError, ValueError) as error:
-        raise InvalidArgument(f"the acknowledgement is not the schema: {error}") from None

@@ -14,8 +14,9 @@ import pytest
 
 from vendororders_async import __version__
 from vendororders_async.cli import COMMANDS, main
-from vendororders_async.cli.options import When, parse_age
+from vendororders_async.cli.options import When
 from vendororders_async.cli.simulate import shell_lines
+from vendororders_async.clock import parse_age
 from vendororders_async.settings import load_accounts
 from vendororders_async.simulator import Served, Settings, Simulator
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from canned import Asked, Canned, answering
+from sample_files import sample
 
 from vendororders_async.cli.get import document_line
 from vendororders_async.cli.simulate import accounts_file
@@ -25,7 +27,7 @@ def amazon() -> Iterator[SimulatedAmazon]:
 
 
 def get(
-    amazon: SimulatedAmazon,
+    amazon: SimulatedAmazon | Canned,
     *arguments: str,
     given: bytes = b"",
     env: dict[str, str] | None = None,
@@ -177,3 +179,42 @@ def test_a_reader_that_has_seen_enough_is_no_accident(amazon: SimulatedAmazon) -
         errors = process.stderr.read()
 
     assert (process.returncode, errors) == (141, b"")
+
+
+@pytest.mark.parametrize("version", ["v1", "2021-12-28"])
+def test_customers_orders_come_as_amazon_sent_them(version: str) -> None:
+    """Asked for with a restricted data token, one for all of them."""
+    body = sample(f"getOrder-{version}", "200.json")
+    document = json.loads(body)
+    with answering(lambda _asked: (200, body)) as amazon:
+        done = get(
+            amazon,
+            "2JK3S9VC",
+            "2JK3S9VD",
+            "--api=direct-fulfillment",
+            f"--direct-fulfillment-version={version}",
+        )
+    orders = [one for one in amazon.asked if "/vendor/" in one.path]
+    path = f"/vendor/directFulfillment/orders/{version}/purchaseOrders/"
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        document.get("payload", document)
+    ] * 2
+    assert sorted(orders) == [
+        Asked("GET", path + "2JK3S9VC", "Atz.sprdt|1"),
+        Asked("GET", path + "2JK3S9VD", "Atz.sprdt|1"),
+    ]
+    assert sum("/tokens/" in one.path for one in amazon.asked) == 1
+
+
+def test_no_error_of_get_tells_who_the_customer_is() -> None:
+    """An order that is not the schema is named, at every level of the log."""
+    body = sample("getOrder-v1", "200.json").replace(b'"amount": 2', b'"amount": "Canary"')
+    with answering(lambda _asked: (200, body)) as amazon:
+        done = get(amazon, "2JK3S9VC", "--api=direct-fulfillment", "--log-format=json")
+
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"vendororders: 2JK3S9VC: getOrder for default: ")
+    assert b"Canary" not in done.stderr
+    assert b"Kanarienweg" not in done.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -91,18 +91,21 @@ class FakeTokens:
         self.asked_count = 0
         self._failures = failures or []
 
-    async def get(self, account: Account) -> str:
-        """Return the current token, or fail as told."""
-        del account
+    async def token_for(
+        self,
+        account: Account,
+        operation: Operation[object] | None = None,
+        refused: Sequence[str] = (),
+    ) -> str | None:
+        """Return the current token, or fail as told; a call gets one other."""
+        del account, operation
+        if len(refused) > 1:
+            return None
         self.asked_count += 1
         if self._failures:
             raise self._failures.pop(0)
+        self.rejected += [one for one in refused if one not in self.rejected]
         return f"token-{len(self.rejected) + 1}"
-
-    def reject(self, account: Account, token: str) -> None:
-        """Note the rejection."""
-        del account
-        self.rejected.append(token)
 
 
 class FakeGate:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,12 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
-from ..clock import now, parse_instant
+from ..clock import now, parse_age, parse_instant
+from ..operations import API_NAMES, DIRECT_FULFILLMENT
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_AGE = re.compile(r"(\d+)\s*([smhdw])", re.IGNORECASE)
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Age(click.ParamType[timedelta]):
@@ -60,12 +57,24 @@ class When(click.ParamType[datetime]):
             )
 
 
-def parse_age(text: str) -> timedelta | None:
-    """Return the duration that *text* means; None when it is not one."""
-    match = _AGE.fullmatch(text.strip())
-    if match is None:
-        return None
-    return timedelta(**{_UNITS[match[2].lower()]: int(match[1])})
+def api_options(command: F) -> F:
+    """Add the options that choose one of the two APIs, and its version."""
+    command = click.option(
+        "--direct-fulfillment-version",
+        "version",
+        type=click.Choice(list(DIRECT_FULFILLMENT)),
+        default="v1",
+        show_default=True,
+        help="Which version of Direct Fulfillment is asked; both have the same orders.",
+    )(command)
+    return click.option(
+        "--api",
+        "api_name",
+        type=click.Choice(list(API_NAMES)),
+        default=API_NAMES[0],
+        show_default=True,
+        help="The API to ask.",
+    )(command)
 
 
 def account_options(command: F) -> F:
@@ -86,8 +95,8 @@ def account_options(command: F) -> F:
     )(command)
 
 
-def output_options(command: F) -> F:
-    """Add the options that say what is told, and how."""
+def log_options(command: F) -> F:
+    """Add the options that say what the log tells, and how."""
     command = click.option(
         "--log-format",
         type=click.Choice(["text", "json"]),
@@ -95,16 +104,20 @@ def output_options(command: F) -> F:
         show_default=True,
         help="How log lines on standard error look.",
     )(command)
-    command = click.option(
+    return click.option(
         "--quiet", is_flag=True, help="No progress, and of the log only warnings."
     )(command)
+
+
+def output_options(command: F) -> F:
+    """Add the options that say what is told, and how."""
     return click.option(
         "--summary",
         "summary_file",
         type=click.Path(dir_okay=False, allow_dash=True, writable=True, path_type=Path),
         callback=_in_existing_folder,
         help="Write the outcome as JSON here; - is standard output.",
-    )(command)
+    )(log_options(command))
 
 
 def _in_existing_folder(
