@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import msgspec
 
@@ -75,6 +75,96 @@ class StoredOrder(msgspec.Struct, frozen=True, gc=False):
     purchase_order_number: str
     seen_at: datetime
     document: bytes
+
+
+class SubmissionState(StrEnum):
+    """How far an acknowledgement is."""
+
+    SENDING = "sending"  # on its way, or it was when its run ended
+    UNRESOLVED = "unresolved"  # no answer came: it may have arrived, or not
+    MISSING = "missing"  # it did not arrive, for certain: it may be sent again
+    PROCESSING = "processing"  # Amazon took it, and named a transaction
+    ACCEPTED = "accepted"  # Amazon says so, or its order does
+    PRESUMED_ACCEPTED = "presumed_accepted"  # still processing after 15 minutes
+    FAILED = "failed"  # the transaction failed
+    REFUSED = "refused"  # Amazon did not take it
+
+    @property
+    def has_outcome(self) -> bool:
+        """Whether there is nothing more to find out, and nothing to send again."""
+        return self in _OUTCOMES
+
+
+_OUTCOMES = frozenset(
+    {
+        SubmissionState.ACCEPTED,
+        SubmissionState.PRESUMED_ACCEPTED,
+        SubmissionState.FAILED,
+        SubmissionState.REFUSED,
+    }
+)
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """An acknowledgement of one order that was sent, or was going to be.
+
+    *digest* names what it says, its date left out, *document* is what was sent. *source* is
+    that of a `Ledger`. One order's submissions differ in *submitted_at*.
+    """
+
+    account: str
+    api: str
+    purchase_order_number: str
+    submitted_at: datetime
+    source: str
+    digest: str
+    document: bytes
+    state: SubmissionState
+    transaction_id: str | None = None
+    reason: str | None = None
+
+
+class PendingOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that waits for an acknowledgement, until *answer_by*.
+
+    *why* is ``new``, ``unconfirmed`` (some lines are) or ``changed`` (by Amazon, since it was
+    acknowledged at *acknowledged_at*); *since* is when that was.
+    """
+
+    account: str
+    api: str
+    purchase_order_number: str
+    why: str
+    since: datetime
+    answer_by: datetime
+    unconfirmed_line_count: int
+    acknowledged_at: datetime | None = None
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest documents of one order that a sink holds, as Amazon sent them."""
+
+    purchase_order_number: str
+    order: bytes | None = None
+    status: bytes | None = None
+
+
+class Purged(msgspec.Struct, frozen=True, kw_only=True):
+    """How many documents a purge took away or redacted, or would.
+
+    *order_count* counts the newest versions of orders; statuses are not counted.
+    """
+
+    order_count: int = 0
+    version_count: int = 0
+    quarantine_count: int = 0
+
+    def __add__(self, other: Purged) -> Purged:
+        return Purged(
+            order_count=self.order_count + other.order_count,
+            version_count=self.version_count + other.version_count,
+            quarantine_count=self.quarantine_count + other.quarantine_count,
+        )
 
 
 class StreamState(msgspec.Struct, frozen=True):
@@ -145,3 +235,68 @@ class Sink(Protocol):
 
     async def release(self, quarantined: Quarantined) -> None:
         """Take out of the quarantine what could be stored after all."""
+
+
+@runtime_checkable
+class PurgeableSink(Sink, Protocol):
+    """A sink that can forget an account, or the people in its orders.
+
+    Both are done some documents at a time, so that others can read and write meanwhile; what
+    was interrupted goes on when it is asked for again. `scrub` comes last.
+    """
+
+    async def accounts(self) -> frozenset[str]:
+        """Return the accounts of which anything is kept, or was until the next `scrub`."""
+
+    async def purge_account(self, account: str, *, dry_run: bool = False) -> Purged:
+        """Remove everything about *account*, whose lock the caller holds.
+
+        With *dry_run* it is only counted, and no lock is needed.
+        """
+
+    async def purge_people(
+        self, account: str, before: datetime, *, dry_run: bool = False
+    ) -> Purged:
+        """Take personal details out of all that *account* was ordered before then.
+
+        An order's own date counts, and where it has none, when it was first seen; documents,
+        earlier versions and the quarantine are treated alike, as `redact` does it, and what
+        it would not change is not counted. The caller holds the account's lock; with
+        *dry_run*, which only counts, it need not.
+        """
+
+    async def scrub(self) -> None:
+        """Let nothing of what was purged, by this run or an earlier one, stay in the files.
+
+        Raises:
+            SinkError: somebody who reads keeps old bytes there; scrub again later.
+        """
+
+
+@runtime_checkable
+class SubmissionSink(Sink, Protocol):
+    """A sink that acknowledgements can be recorded in, and that knows what is pending."""
+
+    async def record(self, submissions: Sequence[Submission]) -> None:
+        """Record *submissions*, all or none; one that is there is brought up to date.
+
+        One is there if account, API, number and *submitted_at* are the same. When this
+        returns, not even a power cut takes it back.
+        """
+
+    async def submissions(
+        self, account: str, api: str, numbers: Sequence[str] | None = None
+    ) -> list[Submission]:
+        """Return what was submitted for *numbers*, or for all orders, the oldest first."""
+
+    async def held(self, account: str, api: str, numbers: Sequence[str]) -> dict[str, Held]:
+        """Return what the sink holds of *numbers*, by number; what it does not is left out."""
+
+    async def note_account(self, account: str, acknowledge_within: timedelta) -> None:
+        """Remember how long *account* may take to acknowledge an order."""
+
+    async def pending(self) -> list[PendingOrder]:
+        """Return the orders that wait for an acknowledgement, the most urgent first.
+
+        One that was answered since is not among them, also where no outcome is known yet.
+        """

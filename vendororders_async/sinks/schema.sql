@@ -1,10 +1,11 @@
--- Version 1 of the store. Everything is "if not exists": two processes may build it at once.
+-- Version 2 of the store. It is laid over an older one after the steps of sqlite_upgrade.py:
+-- what is "if not exists" here and was there before is as it was.
 --
 -- Columns that decide and select come before the document: SQLite reads a row from its
 -- start, and a long one goes on in overflow pages that nobody needs to find a digest.
 
 PRAGMA application_id = 0x56504f31;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 CREATE TABLE IF NOT EXISTS purchase_orders (
     account TEXT NOT NULL,
@@ -132,6 +133,32 @@ CREATE TABLE IF NOT EXISTS account_streams (
     PRIMARY KEY (account, api, stream, source)
 ) STRICT, WITHOUT ROWID;
 
+-- Acknowledgements that were sent, or were going to be: written before and after.
+CREATE TABLE IF NOT EXISTS submissions (
+    account TEXT NOT NULL,
+    api TEXT NOT NULL,
+    purchase_order_number TEXT NOT NULL,
+    submitted_at TEXT NOT NULL,
+    source TEXT NOT NULL,
+    digest TEXT NOT NULL,                  -- of what it says, its date left out
+    state TEXT NOT NULL,
+    transaction_id TEXT,
+    reason TEXT,
+    updated_at TEXT NOT NULL,
+    document TEXT NOT NULL,                -- as it was sent
+    PRIMARY KEY (account, api, purchase_order_number, submitted_at)
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS account_settings (
+    account TEXT NOT NULL PRIMARY KEY,
+    acknowledge_within INTEGER NOT NULL    -- seconds
+) STRICT, WITHOUT ROWID;
+
+-- Accounts that were removed, while something of them may still lie in the file's free pages.
+CREATE TABLE IF NOT EXISTS purged_accounts (
+    account TEXT NOT NULL PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
 CREATE VIEW IF NOT EXISTS purchase_order_versions AS
 SELECT account, api, purchase_order_number, digest, document, seen_at, change_seq
 FROM superseded_orders
@@ -142,17 +169,20 @@ FROM purchase_orders;
 -- The views read whatever JSON is in the documents. An element that is not an object
 -- becomes null by CASE, not by WHERE: the planner may try a reader's own condition first,
 -- and "->" on a bare word is an error. Amounts are taken as text ("->" gives a number's own
--- digits, json_extract would make 1.10 a 1.1); quantities, which may come as text, as numbers.
+-- digits, json_extract would make 1.10 a 1.1); quantities, which may come as text, as numbers;
+-- identifiers, which may come as numbers (direct fulfillment's were seen so), as text.
 
 CREATE VIEW IF NOT EXISTS purchase_order_items AS
 SELECT
     account,
     api,
     purchase_order_number,
-    item ->> '$.itemSequenceNumber' AS item_sequence_number,
-    coalesce(item ->> '$.amazonProductIdentifier', item ->> '$.buyerProductIdentifier')
-        AS product_identifier,
-    item ->> '$.vendorProductIdentifier' AS vendor_product_identifier,
+    CAST(item ->> '$.itemSequenceNumber' AS TEXT) AS item_sequence_number,
+    CAST(
+        coalesce(item ->> '$.amazonProductIdentifier', item ->> '$.buyerProductIdentifier')
+        AS TEXT
+    ) AS product_identifier,
+    CAST(item ->> '$.vendorProductIdentifier' AS TEXT) AS vendor_product_identifier,
     CAST(CAST(item ->> '$.orderedQuantity.amount' AS TEXT) AS NUMERIC) AS ordered_quantity,
     item ->> '$.orderedQuantity.unitOfMeasure' AS unit_of_measure,
     CAST(CAST(item ->> '$.orderedQuantity.unitSize' AS TEXT) AS NUMERIC) AS unit_size,
@@ -290,3 +320,215 @@ FROM (
     FROM purchase_order_statuses, json_each(document, '$.itemStatus') AS element
 )
 WHERE item IS NOT NULL;
+
+-- Orders that wait for an acknowledgement. Of a retail order two documents tell, and the later
+-- word counts, by their own dates: its state, since its state was changed, or the lines of its
+-- status, since that was updated. A status without lines tells nothing. Lines that are
+-- cancelled (of quantity 0) wait for nothing, nor does an order of such lines only.
+CREATE VIEW IF NOT EXISTS to_acknowledge AS
+WITH
+-- Materialized, or SQLite would read the lines again wherever their sums are named.
+open_orders AS MATERIALIZED (
+    SELECT
+        o.account,
+        o.api,
+        o.purchase_order_number,
+        lower(coalesce(o.purchase_order_state, '')) AS state,
+        coalesce(o.purchase_order_date, s.purchase_order_date, o.first_seen_at) AS placed_at,
+        o.purchase_order_changed_date AS changed_at,
+        o.purchase_order_state_changed_date AS state_changed_at,
+        o.asked_at AS order_asked_at,
+        s.last_updated_date AS status_updated_at,
+        s.asked_at AS status_asked_at,
+        (
+            SELECT
+                json_array(
+                    count(*),
+                    count(*) FILTER (WHERE word = 'unconfirmed' AND quantity <> 0),
+                    count(*) FILTER (WHERE word <> 'unconfirmed'),
+                    max(acknowledged_at)
+                )
+            FROM (
+                SELECT
+                    coalesce(
+                        nullif(lower(line ->> '$.acknowledgementStatus.confirmationStatus'), ''),
+                        'unconfirmed'
+                    ) AS word,
+                    coalesce(
+                        CAST(
+                            CAST(line ->> '$.orderedQuantity.orderedQuantity.amount' AS TEXT)
+                            AS NUMERIC
+                        ),
+                        1
+                    ) AS quantity,
+                    (
+                        SELECT
+                            max(
+                                strftime(
+                                    '%Y-%m-%dT%H:%M:%f',
+                                    CASE type WHEN 'object' THEN value END
+                                    ->> '$.acknowledgementDate'
+                                )
+                                || '000Z'
+                            )
+                        FROM
+                            json_each(
+                                line, '$.acknowledgementStatus.acknowledgementStatusDetails'
+                            )
+                    ) AS acknowledged_at
+                FROM (
+                    SELECT CASE type WHEN 'object' THEN value END AS line
+                    FROM json_each(s.document, '$.itemStatus')
+                )
+                WHERE line IS NOT NULL
+            )
+        ) AS told
+    FROM purchase_orders AS o
+    LEFT JOIN purchase_order_statuses AS s
+        ON s.account = o.account
+        AND s.api = o.api
+        AND s.purchase_order_number = o.purchase_order_number
+    WHERE
+        o.api = 'retail'
+        AND o.has_details
+        AND lower(coalesce(o.purchase_order_state, '')) <> 'closed'
+        AND lower(coalesce(s.purchase_order_status, '')) <> 'closed'
+),
+answers AS (
+    SELECT
+        *,
+        told ->> 1 AS unconfirmed_count,
+        told ->> 2 AS confirmed_count,
+        -- where there is no status, being acknowledged is as good as having said so
+        coalesce(
+            told ->> 3, CASE state WHEN 'acknowledged' THEN state_changed_at END
+        ) AS acknowledged_at,
+        told ->> 0 = 0
+        OR CASE
+            WHEN state_changed_at IS NOT NULL AND status_updated_at IS NOT NULL
+            THEN state_changed_at > status_updated_at
+            ELSE order_asked_at > status_asked_at
+        END AS state_is_later
+    FROM open_orders
+),
+waiting AS (
+    SELECT
+        account,
+        api,
+        purchase_order_number,
+        CASE
+            WHEN changed_at > acknowledged_at THEN 'changed'
+            WHEN acknowledged_at IS NULL AND confirmed_count = 0 AND state <> 'acknowledged'
+            THEN 'new'
+            ELSE 'unconfirmed'
+        END AS why,
+        CASE WHEN changed_at > acknowledged_at THEN changed_at ELSE placed_at END AS since,
+        -- null: all lines of the order
+        CASE
+            WHEN NOT state_is_later THEN unconfirmed_count
+            WHEN state NOT IN ('new', '') THEN 0
+        END AS unconfirmed_count,
+        acknowledged_at
+    FROM answers
+    WHERE
+        changed_at > acknowledged_at
+        OR CASE WHEN state_is_later THEN state IN ('new', '') ELSE unconfirmed_count > 0 END
+    UNION ALL
+    SELECT
+        account,
+        api,
+        purchase_order_number,
+        'new',
+        coalesce(purchase_order_date, first_seen_at),
+        NULL,
+        NULL
+    FROM purchase_orders
+    WHERE api = 'direct_fulfillment' AND has_details AND lower(purchase_order_state) = 'new'
+)
+SELECT
+    account,
+    api,
+    purchase_order_number,
+    why,
+    since,
+    -- whole seconds are added; past the calendar's end there is no date to say
+    coalesce(
+        strftime(
+            '%Y-%m-%dT%H:%M:%S',
+            substr(since, 1, 19),
+            coalesce(
+                (
+                    SELECT acknowledge_within
+                    FROM account_settings
+                    WHERE account_settings.account = waiting.account
+                ),
+                86400
+            )
+            || ' seconds'
+        )
+        || substr(since, 20),
+        since
+    ) AS answer_by,
+    coalesce(
+        unconfirmed_count,
+        (
+            SELECT count(*) FROM purchase_order_items AS item
+            WHERE item.account = waiting.account
+                AND item.api = waiting.api
+                AND item.purchase_order_number = waiting.purchase_order_number
+                AND coalesce(item.ordered_quantity, 1) <> 0
+        )
+    ) AS unconfirmed_line_count,
+    acknowledged_at
+FROM waiting
+WHERE
+    NOT EXISTS (
+        SELECT 1 FROM submissions AS sent
+        WHERE sent.account = waiting.account
+            AND sent.api = waiting.api
+            AND sent.purchase_order_number = waiting.purchase_order_number
+            AND sent.submitted_at > waiting.since
+            AND sent.state
+            IN ('sending', 'unresolved', 'processing', 'accepted', 'presumed_accepted')
+            -- What was read half an hour later and does not show the answer has none:
+            -- https://developer-docs.amazon.com/sp-api/docs/get-transaction-status
+            AND NOT EXISTS (
+                SELECT 1 FROM windows AS seen
+                WHERE seen.account = sent.account
+                    AND seen.api = sent.api
+                    AND seen.source = sent.source
+                    AND (
+                        strftime(
+                            '%Y-%m-%dT%H:%M:%S', substr(sent.submitted_at, 1, 19), '1800 seconds'
+                        )
+                        || substr(sent.submitted_at, 20)
+                    ) <= min(seen."before", seen.begun_at)
+                    AND seen.stream = 'statuses'
+            )
+            AND NOT EXISTS (
+                SELECT 1 FROM windows AS seen
+                WHERE seen.account = sent.account
+                    AND seen.api = sent.api
+                    AND seen.source = sent.source
+                    AND (
+                        strftime(
+                            '%Y-%m-%dT%H:%M:%S', substr(sent.submitted_at, 1, 19), '1800 seconds'
+                        )
+                        || substr(sent.submitted_at, 20)
+                    ) <= seen.begun_at
+                    AND seen.api = 'direct_fulfillment'
+                    AND seen.stream = 'created'
+                    AND seen."after" <= waiting.since
+                    AND seen."before" > waiting.since
+            )
+    )
+    AND coalesce(
+        (
+            SELECT max(coalesce(item.ordered_quantity, 1) <> 0)
+            FROM purchase_order_items AS item
+            WHERE item.account = waiting.account
+                AND item.api = waiting.api
+                AND item.purchase_order_number = waiting.purchase_order_number
+        ),
+        1
+    );

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -15,9 +15,22 @@ from ..clock import format_stored, parse_instant
 from ..errors import SinkError
 from ..windows import FinishedWindow, Window
 from . import sqlite_ledger as ledgers
+from . import sqlite_purge as purges
 from . import sqlite_reader as readers
+from . import sqlite_submissions as submitted
 from .account_lock import AccountLock
-from .base import Arrival, Ledger, Quarantined, StoredOrder, StreamState, Written
+from .base import (
+    Arrival,
+    Held,
+    Ledger,
+    PendingOrder,
+    Purged,
+    Quarantined,
+    StoredOrder,
+    StreamState,
+    Submission,
+    Written,
+)
 from .sqlite_file import errors_explained, open_database
 from .sqlite_group import GroupCommit, Job, commit_together
 from .sqlite_pages import PageWriter
@@ -188,6 +201,61 @@ class SqliteSink:
         ledger = quarantined.ledger
         key = (ledger.account, ledger.api, quarantined.digest)
         await self._change(lambda connection: connection.execute(_RELEASE, key))
+
+    async def record(self, submissions: Sequence[Submission]) -> None:
+        """Record *submissions*, all or none, so that not even a power cut takes them back."""
+        # past the groups: what they share is no more durable than a page has to be
+        with errors_explained(self._path):
+            await self._running().run(
+                lambda: submitted.record(self._opened(), submissions, self._stamp())
+            )
+
+    async def submissions(
+        self, account: str, api: str, numbers: Sequence[str] | None = None
+    ) -> list[Submission]:
+        """Return what was submitted for *numbers*, or for all orders, the oldest first."""
+        return await self._read(
+            lambda connection: submitted.read_submissions(connection, account, api, numbers)
+        )
+
+    async def held(self, account: str, api: str, numbers: Sequence[str]) -> dict[str, Held]:
+        """Return the newest documents of *numbers*, by number."""
+        return await self._read(
+            lambda connection: submitted.read_held(connection, account, api, numbers)
+        )
+
+    async def note_account(self, account: str, acknowledge_within: timedelta) -> None:
+        """Remember how long *account* may take to acknowledge an order."""
+        await self._change(
+            lambda connection: submitted.note_account(connection, account, acknowledge_within)
+        )
+
+    async def pending(self) -> list[PendingOrder]:
+        """Return what is in the view ``to_acknowledge``, the most urgent first."""
+        return await self._read(submitted.read_pending)
+
+    async def accounts(self) -> frozenset[str]:
+        """Return the accounts of which anything is kept, or was until the next `scrub`."""
+        return await self._read(purges.accounts_in)
+
+    async def purge_account(self, account: str, *, dry_run: bool = False) -> Purged:
+        """Remove everything about *account*; with *dry_run* only count it."""
+        if dry_run:
+            return await self._read(
+                lambda connection: purges.count_account(connection, account)
+            )
+        return await purges.purge_account(self._change, account)
+
+    async def purge_people(
+        self, account: str, before: datetime, *, dry_run: bool = False
+    ) -> Purged:
+        """Redact what *account* was ordered before then; with *dry_run* only count it."""
+        people = purges.People(account, before, self._stamp, dry_run)
+        return await people.purge(self._read if dry_run else self._change)
+
+    async def scrub(self) -> None:
+        """Write the file anew without what was deleted, and empty its write-ahead log."""
+        await self._read(purges.scrub)
 
     async def _read(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Return what *job* makes of the connection, in the thread."""

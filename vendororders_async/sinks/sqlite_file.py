@@ -6,16 +6,15 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import resources
 from pathlib import Path
 
 import msgspec
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from ..errors import SinkError, one_line
+from .sqlite_upgrade import SCHEMA_VERSION, bring_up_to_date
 
 APPLICATION_ID = 0x56504F31  # "VPO1"; as in schema.sql
-SCHEMA_VERSION = 1
 PATIENCE = 30.0  # seconds to wait while another process writes
 
 # "->" and "->>" came with 3.38, https://www.sqlite.org/json1.html; STRICT with 3.37
@@ -90,6 +89,28 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def durable_transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Do all of it or nothing, so that once it is done not even a power cut undoes it."""
+    # FULL syncs the write-ahead log after each commit, NORMAL at checkpoints only; macOS
+    # flushes the disk itself for fullfsync alone. Neither can be set in a transaction.
+    # https://www.sqlite.org/pragma.html#pragma_synchronous
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")
+    try:
+        with transaction(connection):
+            yield
+    finally:
+        connection.execute("PRAGMA fullfsync = OFF")
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def file_of(connection: sqlite3.Connection) -> str:
+    """Return the name of the file that *connection* is open on."""
+    (_, _, file) = connection.execute("PRAGMA database_list").fetchone()
+    return str(file)
+
+
 def _make_private(path: Path) -> None:
     """Create the file so that nobody else could ever read it; -wal and -shm take its mode."""
     try:
@@ -135,9 +156,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # file after their pages, so that they never claim what is gone.
     # https://www.sqlite.org/pragma.html#pragma_synchronous
     connection.execute("PRAGMA synchronous = NORMAL")
-    if found.is_blank:
-        schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
-        connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
+    if found.version < SCHEMA_VERSION:
+        with transaction(connection):
+            bring_up_to_date(connection)
 
 
 class _Identity(msgspec.Struct, frozen=True):

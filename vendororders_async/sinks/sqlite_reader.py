@@ -10,7 +10,8 @@ from ..clock import parse_instant
 from ..errors import SinkError
 from ..windows import FinishedWindow, Window
 from .base import Ledger, StoredOrder, StreamState
-from .sqlite_file import APPLICATION_ID, PATIENCE, SCHEMA_VERSION, check_library
+from .sqlite_file import APPLICATION_ID, PATIENCE, check_library
+from .sqlite_upgrade import SCHEMA_VERSION
 
 BATCH = 200  # orders held in memory at a time
 

@@ -1,0 +1,299 @@
+"""Forgetting in an NDJSON store: files are written anew aside, and take the old ones' places.
+
+A file keeps its name, which is what says that a window is finished, and its time.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from ..clock import format_stored
+from ..errors import SinkError
+from ..models.direct_fulfillment import Order
+from ..models.lenient import REFUSED
+from ..operations import STATUSES
+from ..pages import decode_document
+from . import ndjson_files as files
+from .base import Purged
+from .ndjson_quarantine import QUARANTINE, Quarantine
+from .people import NAMING_API, oldest_date, without_people
+from .rows import digest_of
+
+T = TypeVar("T")
+
+# It lies in a temporary file of SQLite's own: a store of any size is read in little memory.
+_INDEX = """
+CREATE TABLE orders (
+    stream TEXT, number BLOB, ordered_at TEXT, seen_at TEXT, is_counted INTEGER DEFAULT 0,
+    PRIMARY KEY (stream, number)
+) WITHOUT ROWID
+"""
+
+_SEEN = """
+INSERT INTO orders (stream, number, ordered_at, seen_at) VALUES ('', ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    ordered_at = min(
+        coalesce(ordered_at, excluded.ordered_at), coalesce(excluded.ordered_at, ordered_at)
+    ),
+    seen_at = min(seen_at, excluded.seen_at)
+"""
+
+_IS_DUE = """
+SELECT coalesce(ordered_at, seen_at) < ? FROM orders WHERE stream = '' AND number = ?
+"""
+
+_COUNT = """
+INSERT INTO orders (stream, number, is_counted) VALUES (?, ?, 1)
+ON CONFLICT DO UPDATE SET is_counted = 1 WHERE NOT is_counted
+"""
+
+
+class _Numbered(msgspec.Struct, frozen=True, rename="camel"):
+    """What tells one order from another, as it is written."""
+
+    purchase_order_number: msgspec.Raw = msgspec.Raw()
+
+
+_NUMBERED = msgspec.json.Decoder(_Numbered)
+
+
+class PurgeableFolder(ABC):
+    """What an NDJSON sink can forget, and how; the rest of the sink is its subclass.
+
+    An order is counted once, and what else there is of it as older versions.
+    """
+
+    _root: Path
+
+    @abstractmethod
+    async def _run(self, job: Callable[[], T]) -> T:
+        """Return what *job* returns, in the thread."""
+
+    @abstractmethod
+    async def _change(self, job: Callable[[], T]) -> T:
+        """Do the same with what changes the store."""
+
+    @abstractmethod
+    def _forget(self, account: str | None = None) -> None:
+        """Let go of the windows that are not finished."""
+
+    async def accounts(self) -> frozenset[str]:
+        """Return the accounts of which anything is kept."""
+        found = await self._run(lambda: files.accounts_in(self._root))
+        return frozenset(account for account, _ in found)
+
+    async def purge_account(self, account: str, *, dry_run: bool = False) -> Purged:
+        """Remove the folder of *account*; with *dry_run* only count what is in it."""
+        folder = files.account_folder(self._root, account)
+
+        def job() -> Purged:
+            if not dry_run:
+                self._forget(account)
+            purged = _count(folder, account)
+            if not dry_run:
+                _remove(folder)
+            return purged
+
+        return await (self._run if dry_run else self._change)(job)
+
+    async def purge_people(
+        self, account: str, before: datetime, *, dry_run: bool = False
+    ) -> Purged:
+        """Redact what *account* was ordered before then; with *dry_run* only count it."""
+        folder = files.account_folder(self._root, account) / files.safe(NAMING_API)
+        run = self._run if dry_run else self._change
+        people = await run(lambda: _People(folder, before, dry_run=dry_run))
+        try:
+            for file in people.files:
+                await run(partial(people.take_in, file))
+            purged = Purged()
+            for file in people.files:
+                purged += await run(partial(people.redact, file))
+            return purged + await run(
+                lambda: people.redact_quarantine(
+                    Quarantine(folder / QUARANTINE, account, NAMING_API)
+                )
+            )
+        finally:
+            await run(people.close)
+
+    async def scrub(self) -> None:  # noqa: B027 - it may well be empty
+        """Do nothing: what was written anew or removed has left no bytes in the files."""
+
+
+class _Index:
+    """The orders that were met, by stream where that matters."""
+
+    def __init__(self) -> None:
+        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._connection.execute(_INDEX)
+        self._connection.execute("BEGIN")
+
+    def close(self) -> None:
+        """Forget it all."""
+        self._connection.close()
+
+    def saw(self, number: bytes, ordered_at: datetime | None, seen_at: datetime) -> None:
+        """Note when an order was placed, and seen; the earliest of all its lines counts."""
+        placed = format_stored(ordered_at) if ordered_at else None
+        self._connection.execute(_SEEN, (number, placed, format_stored(seen_at)))
+
+    def is_due(self, number: bytes, before: datetime) -> bool:
+        """Say whether an order was placed, or first seen, before then."""
+        found = self._connection.execute(_IS_DUE, (format_stored(before), number)).fetchone()
+        return bool(found and found[0])
+
+    def counts_first(self, number: bytes, stream: str = "") -> bool:
+        """Count an order, and say whether it had not been counted."""
+        return bool(self._connection.execute(_COUNT, (stream, number)).rowcount)
+
+
+class _People:
+    """The people in an account's orders: first all files are taken in, then redacted.
+
+    Every method blocks for one file.
+    """
+
+    def __init__(self, folder: Path, before: datetime, *, dry_run: bool) -> None:
+        self.files = list(_files(folder))
+        self.close = (index := _Index()).close
+        self._index = index
+        self._before = before
+        self._dry_run = dry_run
+
+    def take_in(self, file: Path) -> None:
+        """Note whose lines are in *file*, and when they were ordered."""
+        for _, seen_at, raw in _lines(file):
+            order = decode_document(raw, Order).content
+            details = order.order_details if order else None
+            ordered_at = details.order_date if details else None
+            self._index.saw(_number(raw), ordered_at, seen_at)
+
+    def redact(self, file: Path) -> Purged:
+        """Write *file* anew if it has people in it that are to be forgotten."""
+        if not any(raw for _, raw in self._redacted(file)):
+            return Purged()
+        if self._dry_run:
+            return self._counted(raw for _, raw in self._redacted(file) if raw)
+        aside = file.with_name(f".{file.name}.purge{files.PARTIAL}")
+        aside.unlink(missing_ok=True)
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+        def written() -> Iterator[bytes]:
+            with os.fdopen(descriptor, "wb") as lines:
+                for line, raw in self._redacted(file):
+                    lines.write(line)
+                    if raw:
+                        yield raw
+
+        purged = self._counted(written())
+        times = file.stat()
+        os.utime(aside, ns=(times.st_atime_ns, times.st_mtime_ns))
+        files.settle(aside, file)
+        return purged
+
+    def redact_quarantine(self, quarantine: Quarantine) -> Purged:
+        """Do the same with what could not be decoded."""
+        count = 0
+        for held in quarantine.read():
+            if oldest_date(held.document, held.first_seen_at) >= self._before:
+                continue
+            redacted = without_people(held.document)
+            if redacted is None:
+                continue
+            count += 1
+            if not self._dry_run:
+                digest = digest_of(redacted)
+                quarantine.add(msgspec.structs.replace(held, digest=digest, document=redacted))
+                quarantine.remove(held.digest)
+        return Purged(quarantine_count=count)
+
+    def _redacted(self, file: Path) -> Iterator[tuple[bytes, bytes]]:
+        """Yield each line as it is to be, and what was its document if that changes."""
+        for line, seen_at, raw in _lines(file):
+            redacted = None
+            if self._index.is_due(_number(raw), self._before):
+                redacted = without_people(raw)
+            if redacted is None:
+                yield line, b""
+                continue
+            account, api, _, _ = files.parse_line(line)
+            new = files.line_of(account, api, seen_at, redacted)
+            # As long as before: who is reading the store finds its lines by their places
+            yield new[:-1].ljust(len(line) - 1) + b"\n", raw
+
+    def _counted(self, raws: Iterator[bytes]) -> Purged:
+        firsts = [self._index.counts_first(_number(raw)) for raw in raws]
+        return Purged(order_count=sum(firsts), version_count=len(firsts) - sum(firsts))
+
+
+def _count(folder: Path, account: str) -> Purged:
+    """Return what there is of *account*; the statuses of its orders are no orders."""
+    index, order_count, line_count, quarantine_count = _Index(), 0, 0, 0
+    try:
+        for api in sorted(folder.glob("*/")):
+            for file in _files(api):
+                if file.parent.name == STATUSES.name:
+                    continue
+                for _, _, raw in _lines(file):
+                    line_count += 1
+                    order_count += index.counts_first(_number(raw), api.name)
+            quarantine_count += len(Quarantine(api / QUARANTINE, account, api.name).read())
+    finally:
+        index.close()
+    return Purged(
+        order_count=order_count,
+        version_count=line_count - order_count,
+        quarantine_count=quarantine_count,
+    )
+
+
+def _remove(folder: Path) -> None:
+    """Remove *folder*; what says whose it is goes last."""
+    named = folder / files.ACCOUNT
+    inside = sorted(folder.rglob("*"), reverse=True)  # a folder after what is in it
+    for path in inside:
+        if path.is_dir():
+            path.rmdir()
+        elif path != named:
+            path.unlink()
+    named.unlink(missing_ok=True)
+    if folder.is_dir():
+        folder.rmdir()
+        files.sync(folder.parent)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files of lines of an API, also of windows that are not finished."""
+    for stream in sorted(folder.glob("*/")):
+        for file, _, _ in (*files.named_files(stream), *files.partial_files(stream)):
+            yield file
+
+
+def _lines(file: Path) -> Iterator[tuple[bytes, datetime, bytes]]:
+    """Yield the lines of *file*, each with its time and its document."""
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                _, _, seen_at, raw = files.parse_line(line)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                if file.suffix == files.PARTIAL:
+                    return  # it is being written
+                raise SinkError(f"{file}: line {number} is damaged") from None
+            yield line, seen_at, raw
+
+
+def _number(raw: bytes) -> bytes:
+    try:
+        return bytes(_NUMBERED.decode(raw).purchase_order_number)
+    except REFUSED:
+        return raw

@@ -1,0 +1,313 @@
+"""Forgetting: an account of a SQLite store, or the people in its orders.
+
+Portion by portion, each in a transaction of its own, so that neither memory nor anybody who
+waits for the file is needed for all of it; and in an order that bears to be interrupted.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from ..clock import format_stored, parse_instant
+from ..errors import SinkError
+from .base import Purged
+from .people import NAMING_API, oldest_date, without_people
+from .rows import digest_of
+from .sqlite_file import PATIENCE, file_of
+from .sqlite_group import Job
+
+T = TypeVar("T")
+
+PORTION = 200  # documents a transaction
+_PATIENCE = 1.0  # seconds to wait for readers; writers wait as long
+
+# Ledgers first: no window may claim what is gone. Streams last: they say whose a store is.
+_LEDGERS = ("windows", "begun_windows", "account_settings")
+_DOCUMENTS = {
+    "purchase_orders": "order_count",
+    "purchase_order_statuses": None,
+    "superseded_orders": "version_count",
+    "quarantine": "quarantine_count",
+    "submissions": None,
+}
+_STREAMS = "account_streams"
+_TABLES = (*_LEDGERS, *_DOCUMENTS, _STREAMS, "purged_accounts")
+
+_NEXT_CHANGE = "UPDATE change_counter SET change_seq = change_seq + 1 RETURNING change_seq"
+
+_NEWEST = """
+SELECT purchase_order_number, digest, document FROM purchase_orders
+WHERE account = ?1 AND api = ?2 AND purchase_order_number > ?3
+    AND coalesce(purchase_order_date, first_seen_at) < ?4
+ORDER BY purchase_order_number
+LIMIT ?5
+"""
+
+_REDACT_NEWEST = """
+UPDATE purchase_orders SET document = ?, digest = ?, change_seq = ?, updated_at = ?
+WHERE account = ? AND api = ? AND purchase_order_number = ? AND digest = ?
+"""
+
+# An older version goes by the date of the order's newest one.
+_SUPERSEDED = """
+SELECT old.purchase_order_number, old.change_seq, old.digest, old.document
+FROM superseded_orders AS old
+LEFT JOIN purchase_orders AS newest USING (account, api, purchase_order_number)
+WHERE old.account = ?1 AND old.api = ?2
+    AND (old.purchase_order_number, old.change_seq, old.digest) > (?3, ?4, ?5)
+    AND coalesce(newest.purchase_order_date, newest.first_seen_at, old.seen_at) < ?6
+ORDER BY old.purchase_order_number, old.change_seq, old.digest
+LIMIT ?7
+"""
+
+# Two that differed only in what is taken out become one.
+_REDACT_SUPERSEDED = """
+UPDATE OR REPLACE superseded_orders SET document = ?, digest = ?
+WHERE account = ? AND api = ? AND purchase_order_number = ? AND change_seq = ? AND digest = ?
+"""
+
+_SET_ASIDE = """
+SELECT digest, first_seen_at, document FROM quarantine
+WHERE account = ? AND api = ? AND digest > ?
+ORDER BY digest
+LIMIT ?
+"""
+
+_REDACT_SET_ASIDE = """
+UPDATE OR REPLACE quarantine SET document = ?, digest = ?
+WHERE account = ? AND api = ? AND digest = ?
+"""
+
+
+class Runner(Protocol):
+    """Runs a job on the connection, in a transaction where it is to change something."""
+
+    def __call__(self, job: Job[T]) -> Awaitable[T]:
+        """Return what *job* returns."""
+
+
+class _Portion(NamedTuple):
+    """How many documents of a portion were redacted, and where the next one starts, if any."""
+
+    redacted_count: int
+    next_key: tuple[object, ...] | None
+
+
+class People(NamedTuple):
+    """The people in what an account was ordered *before* then, and how to forget them.
+
+    purged = await People(account, before, stamp, dry_run=False).purge(run)
+    """
+
+    account: str
+    before: datetime
+    stamp: Callable[[], str]
+    dry_run: bool
+
+    async def purge(self, run: Runner) -> Purged:
+        """Redact documents, older versions and quarantine, each portion by a job of its own."""
+        if not self.dry_run:
+            await run(forget_for_good)
+        return Purged(
+            # the versions first: they go by the newest one's date, which stays
+            version_count=await self._all(run, self._superseded, ("", 0, "")),
+            order_count=await self._all(run, self._newest, ("",)),
+            quarantine_count=await self._all(run, self._set_aside, ("",)),
+        )
+
+    async def _all(
+        self,
+        run: Runner,
+        portion: Callable[[sqlite3.Connection, tuple[object, ...]], _Portion],
+        first: tuple[object, ...],
+    ) -> int:
+        count, key = 0, first
+        while True:
+            done = await run(_at(portion, key))
+            count += done.redacted_count
+            if done.next_key is None:
+                return count
+            key = done.next_key
+
+    @property
+    def _owner(self) -> tuple[str, str]:
+        return self.account, NAMING_API
+
+    def _newest(self, connection: sqlite3.Connection, after: tuple[object, ...]) -> _Portion:
+        found = connection.execute(
+            _NEWEST, (*self._owner, *after, format_stored(self.before), PORTION)
+        ).fetchall()
+        redacted = _redacted([(row[:-1], row[-1]) for row in found])
+        if redacted and not self.dry_run:
+            (change_seq,) = connection.execute(_NEXT_CHANGE).fetchone()
+            moved = (change_seq, self.stamp())
+            connection.executemany(
+                _REDACT_NEWEST, [(*new, *moved, *self._owner, *key) for key, new in redacted]
+            )
+        return _Portion(len(redacted), _next_key([row[:1] for row in found]))
+
+    def _superseded(
+        self, connection: sqlite3.Connection, after: tuple[object, ...]
+    ) -> _Portion:
+        found = connection.execute(
+            _SUPERSEDED, (*self._owner, *after, format_stored(self.before), PORTION)
+        ).fetchall()
+        redacted = _redacted([(row[:-1], row[-1]) for row in found])
+        if not self.dry_run:
+            connection.executemany(
+                _REDACT_SUPERSEDED, [(*new, *self._owner, *key) for key, new in redacted]
+            )
+        return _Portion(len(redacted), _next_key([row[:-1] for row in found]))
+
+    def _set_aside(self, connection: sqlite3.Connection, after: tuple[object, ...]) -> _Portion:
+        found = connection.execute(_SET_ASIDE, (*self._owner, *after, PORTION)).fetchall()
+        redacted = _redacted(
+            [
+                ((digest,), document)
+                for digest, first_seen_at, document in found
+                if oldest_date(_bytes(document), parse_instant(first_seen_at)) < self.before
+            ]
+        )
+        if not self.dry_run:
+            connection.executemany(
+                _REDACT_SET_ASIDE, [(*new, *self._owner, *key) for key, new in redacted]
+            )
+        return _Portion(len(redacted), _next_key([row[:1] for row in found]))
+
+
+async def purge_account(run: Runner, account: str) -> Purged:
+    """Remove everything about *account*, portion by portion."""
+    counts: dict[str, int] = {}
+
+    def delete_ledgers(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT OR IGNORE INTO purged_accounts VALUES (?)", (account,))
+        for table in _LEDGERS:
+            _delete_all(connection, table, account)
+
+    await run(forget_for_good)
+    await run(delete_ledgers)
+    for table, kind in _DOCUMENTS.items():
+        while deleted := await run(_deletion(table, account)):
+            if kind is not None:
+                counts[kind] = counts.get(kind, 0) + deleted
+    await run(lambda connection: _delete_all(connection, _STREAMS, account))
+    return Purged(**counts)
+
+
+def count_account(connection: sqlite3.Connection, account: str) -> Purged:
+    """Return what `purge_account` would remove."""
+    purged = Purged()
+    for table, kind in _DOCUMENTS.items():
+        if kind is not None:
+            (count,) = connection.execute(
+                f"SELECT count(*) FROM {table} WHERE account = ?",  # noqa: S608 - a name of ours
+                (account,),
+            ).fetchone()
+            purged += Purged(**{kind: count})
+    return purged
+
+
+def accounts_in(connection: sqlite3.Connection) -> frozenset[str]:
+    """Return the accounts that any table knows; an older store lacks some of them."""
+    made = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    return frozenset(
+        account
+        for table in _TABLES
+        if table in made
+        for (account,) in connection.execute(
+            f"SELECT DISTINCT account FROM {table}"  # noqa: S608 - a name of ours
+        )
+    )
+
+
+def scrub(connection: sqlite3.Connection, *, patience: float = _PATIENCE) -> None:
+    """Write the database anew without what was deleted, and empty its write-ahead log.
+
+    That takes a copy's room in SQLite's temporary folder (``SQLITE_TMPDIR``), and other
+    writers wait for it; readers do not.
+
+    Raises:
+        SinkError: a reader keeps the log from being emptied.
+    """
+    # Zeros over what is deleted (secure_delete) do not reach what was deleted before, nor the
+    # copies that rows leave in a page when they move to another; a new file has neither.
+    # https://www.sqlite.org/pragma.html#pragma_secure_delete
+    connection.execute("VACUUM")
+    _empty_log(connection, patience)
+    purged = connection.execute("DELETE FROM purged_accounts").rowcount
+    if purged:
+        _empty_log(connection, patience)
+
+
+def _empty_log(connection: sqlite3.Connection, patience: float) -> None:
+    # While it waits for readers, this holds writers up: not for as long as they would wait.
+    # https://www.sqlite.org/c3ref/wal_checkpoint_v2.html
+    connection.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
+    try:
+        is_busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
+    if is_busy:
+        raise SinkError(
+            f"another program reads {file_of(connection)}, which keeps old bytes in its "
+            "write-ahead log; run the purge again when it has ended"
+        )
+
+
+def forget_for_good(connection: sqlite3.Connection) -> None:
+    """Have zeros written over whatever this connection deletes from now on."""
+    connection.execute("PRAGMA secure_delete = ON")
+
+
+def _deletion(table: str, account: str) -> Job[int]:
+    def job(connection: sqlite3.Connection) -> int:
+        statement = f"""
+            DELETE FROM {table} WHERE rowid IN (
+                SELECT rowid FROM {table} WHERE account = ? LIMIT ?
+            )
+        """  # noqa: S608 - a name of ours
+        return connection.execute(statement, (account, PORTION)).rowcount
+
+    return job
+
+
+def _delete_all(connection: sqlite3.Connection, table: str, account: str) -> None:
+    connection.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608 - a name of ours
+
+
+def _at(
+    portion: Callable[[sqlite3.Connection, tuple[object, ...]], _Portion],
+    key: tuple[object, ...],
+) -> Job[_Portion]:
+    return lambda connection: portion(connection, key)
+
+
+def _redacted(
+    found: Sequence[tuple[tuple[Any, ...], str | bytes]],
+) -> list[tuple[tuple[Any, ...], tuple[str | bytes, str]]]:
+    """Return those of *found* that change: their keys, new documents and digests."""
+    changed = []
+    for key, document in found:
+        redacted = without_people(_bytes(document))
+        if redacted is not None:
+            changed.append((key, (_text(redacted), digest_of(redacted))))
+    return changed
+
+
+def _text(document: bytes) -> str | bytes:
+    """Return *document* as the quarantine keeps it: a blob where it is not even UTF-8."""
+    try:
+        return document.decode()
+    except UnicodeDecodeError:
+        return document
+
+
+def _bytes(document: str | bytes) -> bytes:
+    return document.encode() if isinstance(document, str) else document
+
+
+def _next_key(keys: Sequence[tuple[object, ...]]) -> tuple[object, ...] | None:
+    return keys[-1] if len(keys) == PORTION else None
