@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from vendororders_async.models import direct_fulfillment
 from vendororders_async.models.retail_procurement import Order
 from vendororders_async.pages import decode_document
 from vendororders_async.sinks.base import Arrival, Ledger, StoredOrder
-from vendororders_async.sinks.csv_tables import LINE_COLUMNS, ORDER_COLUMNS, CsvTables, cell
+from vendororders_async.sinks.csv_tables import LINE_COLUMNS, ORDER_COLUMNS, CsvTables
 from vendororders_async.sinks.lines import OrderLine, order_lines
 from vendororders_async.sinks.sqlite import SqliteSink
+from vendororders_async.spreadsheets import cell
 from vendororders_async.windows import Window
 
 ASKED = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -76,6 +78,53 @@ async def test_lines_say_what_the_view_says(tmp_path: Path) -> None:
         view = [OrderLine(*row) for row in rows]
 
     assert order_lines(parsed(document)) == view
+
+
+IDENTIFIERS: tuple[object, ...] = (None, "", "0012", 8806098286500, 12)
+
+
+async def test_lines_of_direct_fulfillment_say_what_the_views_say(tmp_path: Path) -> None:
+    """Its own names for ASIN and price; an identifier that came as a number is text."""
+    items = [
+        {
+            "itemSequenceNumber": identifier if number % 2 else f"{number}",
+            "buyerProductIdentifier": identifier,
+            "vendorProductIdentifier": identifier,
+            "orderedQuantity": {"amount": amount, "unitOfMeasure": unit},
+            "netPrice": price,
+        }
+        for number, (identifier, amount, unit, price) in enumerate(
+            (identifier, amount, unit, price)
+            for identifier in IDENTIFIERS
+            for amount in AMOUNTS
+            for unit in (None, "Each", "EACH")
+            for price in COSTS
+        )
+    ]
+    document = {"purchaseOrderNumber": "P1", "orderDetails": {"items": items}}
+    raw = decode_document(json.dumps(document).encode(), direct_fulfillment.Order)
+    assert raw.content is not None, raw.reason
+    ledger = Ledger("acme-us", "direct_fulfillment", "created", "amazon")
+    async with SqliteSink(tmp_path / "orders.db") as sink:
+        await sink.write(Arrival(ledger, WINDOW, ASKED, [raw]))
+    columns = ", ".join(OrderLine.__struct_fields__)
+    identifiers = "product_identifier, vendor_product_identifier, net_cost_currency"
+    with closing(sqlite3.connect(tmp_path / "orders.db")) as reader:
+        rows = reader.execute(f"SELECT {columns} FROM purchase_order_lines")  # noqa: S608 - names of ours
+        lines = [OrderLine(*row) for row in rows]
+        rows = reader.execute(f"SELECT {identifiers} FROM purchase_order_items")  # noqa: S608 - names of ours
+        of_items = rows.fetchall()
+        found = reader.execute(
+            "SELECT count(*) FROM purchase_order_items WHERE vendor_product_identifier = ?",
+            ("8806098286500",),
+        ).fetchone()
+
+    assert order_lines(raw.content) == lines
+    assert found == (len(items) // len(IDENTIFIERS),)
+    assert of_items == [
+        (one.product_identifier, one.vendor_product_identifier, one.net_cost_currency)
+        for one in lines
+    ]
 
 
 def test_an_order_without_details_has_no_lines() -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from itertools import permutations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sample_files import sample
+from shop import an_order, canaries_in
 
 from vendororders_async.clock import format_stored
+from vendororders_async.models import direct_fulfillment
 from vendororders_async.models.retail_procurement import Order, OrderStatus
 from vendororders_async.pages import decode_document, decode_page
 from vendororders_async.sinks.rows import (
@@ -61,6 +65,68 @@ def test_a_row_has_what_the_order_says() -> None:
     assert details.ship_to_party is not None
     assert row.ship_to_party_id == details.ship_to_party.party_id
     assert row.has_details
+
+
+def a_direct_fulfillment_row(asked_at: str = ASKED, **details: object) -> OrderRow:
+    """Return the row of an order of direct fulfillment, *details* changed."""
+    placed_at = datetime(2026, 6, 1, 10, tzinfo=UTC)
+    raw = json.dumps(an_order("P1", placed_at, **details)).encode()
+    decoded = decode_document(raw, direct_fulfillment.Order)
+    assert decoded.content is not None, decoded.reason
+
+    return order_row(decoded.content, raw, digest_of(raw), asked_at)
+
+
+def test_an_order_of_direct_fulfillment_fills_the_same_columns() -> None:
+    """Its status is the state, its date the order's, and no column has the customer."""
+    row = a_direct_fulfillment_row()
+    columns = msgspec.structs.asdict(row)
+    document = columns.pop("document")
+
+    assert canaries_in(document)
+    assert canaries_in(repr(columns)) == set()
+    assert {name: value for name, value in columns.items() if value is not None} == {
+        "purchase_order_number": "P1",
+        "digest": digest_of(document.encode()),
+        "has_details": True,
+        "own_date_at": "2026-06-01T10:00:00.000000Z",
+        "asked_at": ASKED,
+        "purchase_order_state": "NEW",
+        "purchase_order_date": "2026-06-01T10:00:00.000000Z",
+        "selling_party_id": "VENDOR",
+        "bill_to_party_id": "PAYER",
+        "ship_from_party_id": "ABCD",
+        "customer_order_number": "111-P1",
+        "ship_method": "UPS_2ND",
+        "required_ship_date": "2026-06-01T10:00:00.000000Z",
+    }
+
+
+def test_an_order_of_direct_fulfillment_without_details_is_known_as_such() -> None:
+    """Only its number was asked for; what is empty in the details is null, and no error."""
+    raw = b'{"purchaseOrderNumber": "P1"}'
+    order = decode_document(raw, direct_fulfillment.Order).content
+    assert order is not None
+    bare = order_row(order, raw, digest_of(raw), ASKED)
+    empty = a_direct_fulfillment_row(
+        shipmentDetails=None, sellingParty=None, shipFromParty={}, billToParty=None
+    )
+
+    assert not bare.has_details
+    assert empty.has_details
+    assert (empty.ship_method, empty.required_ship_date, empty.ship_from_party_id) == (
+        None,
+    ) * 3
+    assert empty.version.is_newer_than(msgspec.structs.replace(bare.version, asked_at=LATER))
+
+
+def test_of_two_versions_of_direct_fulfillment_the_one_asked_for_later_is_newer() -> None:
+    """Amazon gives such an order no date of its change."""
+    new = a_direct_fulfillment_row(orderStatus="NEW")
+    shipped = a_direct_fulfillment_row(LATER, orderStatus="SHIPPED")
+
+    assert shipped.version.is_newer_than(new.version)
+    assert not new.version.is_newer_than(shipped.version)
 
 
 def test_a_status_row_has_what_the_status_says() -> None:

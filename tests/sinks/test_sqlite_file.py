@@ -27,12 +27,12 @@ from vendororders_async.sinks.base import Arrival, Ledger
 from vendororders_async.sinks.sqlite import SqliteSink
 from vendororders_async.sinks.sqlite_file import (
     APPLICATION_ID,
-    SCHEMA_VERSION,
     check_library,
     errors_explained,
     open_database,
     transaction,
 )
+from vendororders_async.sinks.sqlite_upgrade import SCHEMA_VERSION
 from vendororders_async.windows import Window
 
 Select = Callable[..., list[tuple[Any, ...]]]

@@ -10,7 +10,7 @@ from typing import Self
 import simulated
 
 from vendororders_async.errors import SinkError
-from vendororders_async.models.retail_procurement import Order
+from vendororders_async.operations import RETAIL_API, STATUSES
 from vendororders_async.sinks.base import (
     Arrival,
     Ledger,
@@ -23,6 +23,11 @@ from vendororders_async.sinks.base import (
 from vendororders_async.windows import FinishedWindow, Window
 
 
+def owner(account: str, api: str) -> str:
+    """Return what an account's rows of one API are kept under; retail's by its plain name."""
+    return account if api == RETAIL_API else f"{account} {api}"
+
+
 class MemorySink:
     """Implements `Sink` with dictionaries; *before* is called with each method's name."""
 
@@ -32,13 +37,13 @@ class MemorySink:
         *,
         now: Callable[[], datetime] = simulated.now,
     ) -> None:
-        self.documents: dict[tuple[str, str, str], bytes] = {}  # account, stream's rows, number
+        self.documents: dict[tuple[str, str, str], bytes] = {}  # owner, stream's rows, number
         self.finished: dict[Ledger, list[FinishedWindow]] = {}
         self.held: dict[tuple[str, bytes], Quarantined] = {}
         self.ends: dict[str, tuple[datetime | None, str | None]] = {}
         self.touched_at: dict[str, datetime] = {}
         self.begun: dict[tuple[Ledger, Window], datetime] = {}
-        self.asked_at: dict[tuple[str, str], datetime] = {}  # account, number: its details
+        self.asked_at: dict[tuple[str, str], datetime] = {}  # owner, number: its details
         self.now = now
         self._locked: set[str] = set()
         self._before = before
@@ -71,8 +76,10 @@ class MemorySink:
         now = self.now()
         overlapping = [
             begun_at
-            for (owner, other), begun_at in self.begun.items()
-            if owner == ledger and other.after < window.before and other.before > window.after
+            for (other_ledger, other), begun_at in self.begun.items()
+            if other_ledger == ledger
+            and other.after < window.before
+            and other.before > window.after
         ]
         recent = [one for one in overlapping if now - one <= timedelta(hours=24)]
         self.begun[ledger, window] = min([now, *recent])
@@ -81,18 +88,18 @@ class MemorySink:
     async def fresh(
         self,
         account: str,
-        api: str,  # noqa: ARG002 - there is one
+        api: str,
         numbers: Sequence[str],
         since: datetime,
     ) -> frozenset[str]:
         self._before("fresh")
-        asked_at = {one: self.asked_at.get((account, one)) for one in numbers}
+        asked_at = {one: self.asked_at.get((owner(account, api), one)) for one in numbers}
         return frozenset(one for one, at in asked_at.items() if at is not None and at >= since)
 
     async def write(self, arrival: Arrival) -> list[Written]:
         self._before("write")
-        account = arrival.ledger.account
-        kind = "status" if arrival.ledger.stream == "statuses" else "order"
+        account = owner(arrival.ledger.account, arrival.ledger.api)
+        kind = "status" if arrival.ledger.stream == STATUSES.name else "order"
         written = []
         for one in arrival.documents:
             if one.content is None:
@@ -106,7 +113,7 @@ class MemorySink:
                 continue
             key = (account, kind, one.content.purchase_order_number)
             known = self.documents.get(key)
-            if isinstance(one.content, Order) and one.content.order_details is not None:
+            if kind == "order" and getattr(one.content, "order_details", None) is not None:
                 self.asked_at[account, key[2]] = arrival.asked_at
             elif kind == "order" and (account, key[2]) in self.asked_at:
                 written.append(Written(key[2], Outcome.UNCHANGED))
@@ -114,7 +121,7 @@ class MemorySink:
             self.documents[key] = one.raw
             outcome = Outcome.NEW if known is None else Outcome.CHANGED
             written.append(Written(key[2], Outcome.UNCHANGED if known == one.raw else outcome))
-        self.touched_at[account] = arrival.asked_at
+        self.touched_at[arrival.ledger.account] = arrival.asked_at
         return written
 
     async def finish(self, ledger: Ledger, finished: FinishedWindow) -> None:
@@ -128,21 +135,20 @@ class MemorySink:
         self.ends[ledger.stream] = (covered_until, error)
 
     async def quarantine(self, account: str, api: str) -> list[Quarantined]:
-        return [
-            one
-            for (owner, _), one in self.held.items()
-            if owner == account and one.ledger.api == api
-        ]
+        return [one for (holder, _), one in self.held.items() if holder == owner(account, api)]
 
     async def release(self, quarantined: Quarantined) -> None:
-        del self.held[quarantined.ledger.account, quarantined.document]
+        ledger = quarantined.ledger
+        del self.held[owner(ledger.account, ledger.api), quarantined.document]
 
     async def states(self) -> list[StreamState]:
         return [StreamState(ledger, tuple(self.finished[ledger])) for ledger in self.finished]
 
     async def orders(self) -> AsyncIterator[list[StoredOrder]]:
+        apis = {(one.account, one.api) for one in self.finished}
         yield [
-            StoredOrder(account, "retail", number, self.touched_at[account], raw)
-            for (account, kind, number), raw in self.documents.items()
-            if kind == "order"
+            StoredOrder(account, api, number, self.touched_at[account], raw)
+            for account, api in sorted(apis)
+            for (holder, kind, number), raw in self.documents.items()
+            if kind == "order" and holder == owner(account, api)
         ]

@@ -14,11 +14,12 @@ from ..errors import ConfigurationError, InvalidArgument
 from ..jobs.backfill import Backfill
 from ..jobs.reading import FAN_OUT, INLINE, Reading
 from ..jobs.summary import Summary
+from ..operations import api_named
 from ..settings import accounts_from, chosen
 from . import NOTHING_DONE, say
 from .jobs import COMPLETE, INCOMPLETE, until_signal, write_summary
 from .logs import log_to_stderr
-from .options import Age, When, account_options, output_options
+from .options import Age, When, account_options, api_options, output_options
 from .process import one_job
 from .progress import ProgressReport
 
@@ -29,16 +30,16 @@ _log = logging.getLogger("vendororders_async")
 @click.option(
     "--to", default="sqlite:vendororders.db", show_default=True, help="Where orders go."
 )
+@api_options
 @click.option("--since", type=When(), help="Begin here: a time, or an age (default: 6 months).")
 @click.option("--until", type=When(), help="End here (default: two minutes ago).")
 @click.option(
     "--streams",
-    default="created,changed,statuses",
-    show_default=True,
-    callback=lambda _ctx, _param, value: [
-        name.strip() for name in value.split(",") if name.strip()
-    ],
-    help="What to read, by commas.",
+    callback=lambda _ctx, _param, value: (
+        value and [name.strip() for name in value.split(",") if name.strip()]
+    ),
+    help="What to read, by commas (default: created,changed,statuses; of direct fulfillment "
+    "created, all there is).",
 )
 @click.option(
     "--details",
@@ -57,11 +58,18 @@ _log = logging.getLogger("vendororders_async")
 @click.option(
     "--concurrency", type=click.IntRange(min=1), help="At most so many requests in flight."
 )
+@click.option(
+    "--redact",
+    is_flag=True,
+    help="Store orders of direct fulfillment without their customers' details.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 3 for standing quarantine as well.")
 @account_options
 @output_options
 def command(
     to: str,
+    api_name: str,
+    version: str,
     strict: bool,
     patterns: tuple[str, ...],
     accounts_file: str | None,
@@ -75,6 +83,11 @@ def command(
     The same command goes on from where an interrupted run was; what is finished is not
     asked again. Exits with 0 when complete, 1 when nothing could be done, 2 when the
     command or the settings are wrong, 3 when something is missing.
+
+    Orders of direct fulfillment name customers, with address and phone: they go into the
+    sink and nowhere else, and with --redact not even there. What a run without it stored
+    keeps its customers, in older versions and in quarantine, until `vendororders purge`: a
+    second run with --redact does not reach them.
     """
     log_to_stderr(log_format, quiet=quiet)
     if to == "ndjson:-" and str(summary_file) == "-":
@@ -85,7 +98,8 @@ def command(
         is_told = not quiet and log_format == "text"  # machines read the log alone
         report = ProgressReport(names) if is_told else nullcontext()
         observer = None if isinstance(report, nullcontext) else report
-        job = Backfill(accounts, Reading(**asked), to=to, observer=observer)
+        reading = Reading(api=api_named(api_name, version), **asked)
+        job = Backfill(accounts, reading, to=to, observer=observer)
     except (ConfigurationError, InvalidArgument):
         write_summary(Summary.of_nothing(), summary_file)
         raise

@@ -35,8 +35,9 @@ from .logs import log_to_stderr
 def command(source: str, to: str, patterns: tuple[str, ...], quiet: bool) -> int:
     """Copy the latest version of every order from one sink into another.
 
-    csv:DIR gets orders.csv and lines.csv. Windows and statuses are not copied. Exits with 0
-    when complete, 1 when a sink could not be used, 3 when an order had to be left.
+    csv:DIR gets orders.csv and lines.csv, without customers' addresses; the others get
+    whole documents. Windows and statuses are not copied. Exits with 0 when complete, 1 when
+    a sink could not be used, 3 when an order had to be left.
     """
     log_to_stderr("text", quiet=quiet)
     done: list[Exported] = []

@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..operations import RETAIL_STREAMS
+from ..operations import STATUSES
 from ..telemetry import (
     AccountFailed,
     AccountFinished,
@@ -169,7 +169,7 @@ class Recorder:
                 counts["planned"] += event.part_count - 1
             case PlanGranted():
                 self._granted[event.operation] = event.plan.rate
-            case PageStored() if RETAIL_STREAMS[event.stream].has_details:
+            case PageStored() if event.stream != STATUSES.name:
                 counts["orders"] += event.row_count
             case DetailStored():
                 counts["orders"] += 1

@@ -19,7 +19,7 @@ from .logs import log_to_stderr
 from .options import F
 from .tables import show_table
 
-_HEADINGS = ("account", "stream", "digest", "reason", "first seen")
+_HEADINGS = ("account", "api", "stream", "digest", "reason", "first seen")
 
 
 def _options(command: F) -> F:
@@ -47,7 +47,10 @@ def command() -> None:
 @_options
 @click.option("--documents", is_flag=True, help="Print each document whole, below its line.")
 def list_(to: str, patterns: tuple[str, ...], documents: bool) -> int:
-    """List what stands in the quarantine."""
+    """List what stands in the quarantine.
+
+    A line names no customer; a document of direct fulfillment does.
+    """
     held = asyncio.run(standing(to, patterns))
     if not documents:
         show_table(_HEADINGS, [_cells(one) for one in held])
@@ -152,7 +155,10 @@ def _owners(held: Sequence[Quarantined]) -> list[tuple[str, str]]:
 
 def _cells(one: Quarantined) -> tuple[str, ...]:
     ledger = one.ledger
-    return ledger.account, ledger.stream, one.digest, one.reason, format_wire(one.first_seen_at)
+    return (
+        *(ledger.account, ledger.api, ledger.stream),
+        *(one.digest, one.reason, format_wire(one.first_seen_at)),
+    )
 
 
 def _code(*, done: int, wanted: int) -> int:

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 
 from .. import clock
 from ..accounts import Account
-from ..auth import AccessTokens
 from ..dispatch import Dispatcher
 from ..errors import InvalidArgument
 from ..limiter import Limiters
+from ..operations import api_named
+from ..restricted import OperationTokens
 from ..sinks import Sink, open_sink
 from ..telemetry import Observer, fan_out, log_event
 from ..transport import Transport
@@ -31,10 +32,13 @@ async def backfill(
     since: datetime | None = None,
     until: datetime | None = None,
     to: str | Sink,
+    api: str = "retail",
+    direct_fulfillment_version: str = "v1",
     streams: Iterable[str] | None = None,
     details: str = INLINE,
     reread: timedelta = REREAD,
     concurrency: int | None = None,
+    redact: bool = False,
     observer: Observer | None = None,
 ) -> Summary:
     """Read every order of a range into a sink, and say how it came out.
@@ -43,29 +47,42 @@ async def backfill(
         summary.complete
 
     *since* defaults to six months back, as far as Amazon's history reaches, *until* to two
-    minutes ago; *streams* to ``created``, ``changed`` and ``statuses``. What an earlier run
-    finished is not asked again, except what ended less than *reread* before it was read.
-    *concurrency* bounds the requests in flight in this process.
+    minutes ago; *streams* to all that the API has. What an earlier run finished is not asked
+    again, except what ended less than *reread* before it was read. *concurrency* bounds the
+    requests in flight in this process.
+
+    *api* is ``retail`` (streams ``created``, ``changed`` and ``statuses``) or
+    ``direct-fulfillment`` (``created`` alone), of which there are two versions, ``v1`` and
+    ``2021-12-28``; both fill the same tables, and what was read in one is not asked again in
+    the other. Amazon does not tell of an order of direct fulfillment that moved later.
 
     *details* come with the lists (``inline``), a hundred orders a request; with ``fan-out``
     the lists bring numbers, and each order is asked for by itself, at the pace of that
     operation's own usage plan.
 
+    An order of direct fulfillment names a customer, with address and phone; *redact* takes
+    that out before anything is stored. Only of what this run receives: an order that comes
+    again replaces the one with its customer, but earlier versions, and orders that are not
+    asked for again, stay as they are until they are purged. A later run without *redact*
+    brings customers back.
+
     One account's or window's failure does not stop the others: it is in the summary. A sink
     that is passed in open stays open.
 
     Raises:
-        InvalidArgument: the range, the streams or the accounts could not be meant.
+        InvalidArgument: the range, the API, the streams or the accounts could not be meant.
         ConfigurationError: there is no such kind of sink.
         SinkError: the sink cannot be opened.
     """
     reading = Reading(
+        api=api_named(api, direct_fulfillment_version),
         since=since,
         until=until,
         streams=streams,
         details=details,
         reread=reread,
         concurrency=concurrency,
+        redact=redact,
     )
     job = Backfill(accounts, reading, to=to, observer=observer)
     await job.run()
@@ -126,13 +143,15 @@ class Backfill:
                 )
                 transport = await stack.enter_async_context(room)
             limiters = Limiters()
+            tokens = OperationTokens(transport, limiters)
             dispatcher = Dispatcher(
-                transport, AccessTokens(transport), limiters, observer=self._tell, now=self._now
+                transport, tokens, limiters, observer=self._tell, now=self._now
             )
             async with asyncio.TaskGroup() as group:
                 for account in self._accounts:
                     desk = Desk(
                         account,
+                        self._reading.api,
                         sink,
                         dispatcher,
                         limiters,
@@ -140,6 +159,7 @@ class Backfill:
                         self._tell,
                         self._now,
                         {},
+                        self._reading.redacts,
                     )
                     reader = AccountReader(desk, self._reading)
                     group.create_task(reader.run(self._window, self._streams))

@@ -11,7 +11,7 @@ from ..chains import Span
 from ..dispatch import Dispatcher, Reply, Sending
 from ..errors import RequestError
 from ..limiter import Gate, Limiters, Urgency
-from ..operations import Call, Operation, Stream
+from ..operations import Api, Call, Operation, Stream
 from ..pages import Document, Row
 from ..planner import in_flight, silence
 from ..retry import BULK, Patience
@@ -19,11 +19,10 @@ from ..sinks import Sink
 from ..sinks.base import Arrival, Ledger, Outcome
 from ..telemetry import Observer, OrdersQuarantined, PlanGranted, WindowFailed
 from ..usage import UsagePlan
+from .redacting import redacted
 from .summary import Tally
 
 T = TypeVar("T")
-
-API = "retail"
 
 _FIRST_LATENCY = 1.0  # seconds, until there is one to go by
 _LATENCY_MEMORY = 0.2  # how much a new latency counts against those before
@@ -33,6 +32,7 @@ class Desk(NamedTuple):
     """One account, and everything that reading for it needs."""
 
     account: Account
+    api: Api
     sink: Sink
     dispatcher: Dispatcher
     limiters: Limiters
@@ -40,6 +40,7 @@ class Desk(NamedTuple):
     tell: Observer
     now: Callable[[], datetime]
     errors: dict[str, str]  # by stream: the first that cost a window
+    redacts: bool = False  # whether personal details are taken out of what is stored
 
     @property
     def name(self) -> str:
@@ -52,7 +53,7 @@ class Desk(NamedTuple):
 
     def ledger(self, stream: Stream) -> Ledger:
         """Return where the windows of *stream* are recorded."""
-        return Ledger(self.name, API, stream.name, self.account.source)
+        return Ledger(self.name, self.api.name, stream.name, self.account.source)
 
     async def send(self, call: Call[T], patience: Patience = BULK) -> Reply[T]:
         """Send *call* behind everybody who waits in person."""
@@ -76,7 +77,12 @@ class Desk(NamedTuple):
         asked_at: datetime,
         documents: Sequence[Document[Row]],
     ) -> None:
-        """Store *documents*, which came for *span*, and count what they meant to the sink."""
+        """Store *documents*, which came for *span*, and count what they meant to the sink.
+
+        Everything that came from Amazon goes this way, and no other, into the sink.
+        """
+        if self.redacts:
+            documents = [redacted(one, stream.row) for one in documents]
         written = await self.sink.write(
             Arrival(self.ledger(stream), span.window, asked_at, documents)
         )

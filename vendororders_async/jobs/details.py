@@ -12,14 +12,8 @@ import msgspec
 from ..chains import PageRequest, Span
 from ..detail_planner import DetailPlanner
 from ..errors import AccessDenied, DecodeError, InvalidArgument, NotFound, RequestError
-from ..models.retail_procurement import Order
-from ..operations import (
-    GET_PURCHASE_ORDER,
-    RETAIL_STREAMS,
-    Call,
-    GetPurchaseOrder,
-)
-from ..pages import Document, Page, Row, decode_document
+from ..operations import Stream
+from ..pages import Document, Page, Row, decode_document, decode_errors
 from ..planner import Planner
 from ..salvage import salvage
 from ..telemetry import (
@@ -29,7 +23,7 @@ from ..telemetry import (
     WindowFinished,
 )
 from ..windows import FinishedWindow
-from .desk import API, Desk, Pace
+from .desk import Desk, Pace
 
 # Numbers between the lists and the details: a page's, so that neither bucket waits for the
 # other. Pages whose numbers find no room wait themselves, and hold up the lists.
@@ -67,20 +61,20 @@ class DetailReader:
         self._desk = desk
         self._planner = planner
         self._details = DetailPlanner()
-        self._pace = Pace(desk, GET_PURCHASE_ORDER)
+        self._pace = Pace(desk, desk.api.detail)
         self._queue: asyncio.Queue[_Wanted | None] = asyncio.Queue(_MOST_QUEUED)
         self._begun: dict[Span, datetime] = {}
 
     async def begin(self, span: Span) -> datetime:
         """Return since when *span* is being read, perhaps by a run before this one."""
         if span not in self._begun:
-            ledger = self._desk.ledger(RETAIL_STREAMS[span.stream])
+            ledger = self._desk.ledger(self._desk.api.streams[span.stream])
             self._begun[span] = await self._desk.sink.begin(ledger, span.window)
         return self._begun[span]
 
     async def take(self, request: PageRequest, page: Page[Row], asked_at: datetime) -> None:
         """Let the span of *request* wait for what *page* lists; wait for room for it."""
-        span, stream = request.span, RETAIL_STREAMS[request.span.stream]
+        span, stream = request.span, self._desk.api.streams[request.span.stream]
         begun_at = await self.begin(span)
         unreadable = [one for one in page.documents if one.content is None]
         if unreadable:
@@ -130,7 +124,7 @@ class DetailReader:
 
     async def _one(self, wanted: _Wanted) -> None:
         """Ask for one order and store it; whatever becomes of it, nobody waits for ever."""
-        call = Call(GET_PURCHASE_ORDER, GetPurchaseOrder(purchase_order_number=wanted.number))
+        call = self._desk.api.detail_call(wanted.number)
         try:
             async with self._desk.sending(call) as reply:
                 await self._store(wanted, reply.content, reply.asked_at)
@@ -139,7 +133,7 @@ class DetailReader:
         except (NotFound, InvalidArgument) as error:
             await self._missing(wanted, error)
         except DecodeError as error:
-            document = spoilt(error)
+            document = spoilt(error, self._desk.api.order)
             if document is None:
                 self._failed(wanted, error)
             else:
@@ -159,21 +153,24 @@ class DetailReader:
         if not numbers:
             return frozenset()
         since = max(begun_at, span.window.query().before)
-        return await self._desk.sink.fresh(self._desk.name, API, numbers, since)
+        return await self._desk.sink.fresh(self._desk.name, self._desk.api.name, numbers, since)
 
     async def _store(
         self, wanted: _Wanted, document: Document[Row], asked_at: datetime
     ) -> None:
-        stream = RETAIL_STREAMS[wanted.span.stream]
+        stream = self._desk.api.streams[wanted.span.stream]
         await self._desk.write(stream, wanted.span, asked_at, [document])
-        spans = self._details.waiting(wanted.number)
+        outside_count = sum(
+            is_outside(document, self._desk.api.streams[span.stream], span)
+            for span in self._details.waiting(wanted.number)
+        )
         self._desk.tell(
             DetailStored(
                 self._desk.name,
-                GET_PURCHASE_ORDER.name,
+                self._desk.api.detail.name,
                 stream.name,
                 wanted.span.window,
-                outside_count=sum(is_outside(document, span) for span in spans),
+                outside_count=outside_count,
             )
         )
         await self._settled(wanted)
@@ -184,12 +181,12 @@ class DetailReader:
         Its windows are finished all the same: another run would list it and not find it
         again, and if it was only late, the days that are read again bring it.
         """
-        stream = RETAIL_STREAMS[wanted.span.stream]
+        stream = self._desk.api.streams[wanted.span.stream]
         await self._desk.write(stream, wanted.span, wanted.listed_at, [wanted.listed])
         self._desk.tell(
             DetailMissing(
                 self._desk.name,
-                GET_PURCHASE_ORDER.name,
+                self._desk.api.detail.name,
                 stream.name,
                 wanted.span.window,
                 wanted.number,
@@ -204,7 +201,7 @@ class DetailReader:
             await self._finish(span)
 
     async def _finish(self, span: Span) -> None:
-        ledger = self._desk.ledger(RETAIL_STREAMS[span.stream])
+        ledger = self._desk.ledger(self._desk.api.streams[span.stream])
         finished = FinishedWindow(span.window, self._begun[span])
         await self._desk.sink.finish(ledger, finished)
         self._desk.tell(WindowFinished(self._desk.name, span.stream, span.window))
@@ -215,25 +212,29 @@ class DetailReader:
             self._desk.given_up(span, f"{wanted.number}: {error}", error)
 
 
-def spoilt(error: DecodeError) -> Document[Row] | None:
+def spoilt(error: DecodeError, order: type[Row]) -> Document[Row] | None:
     """Return the order in an answer that is no JSON as a whole, for the quarantine.
 
-        >>> spoilt(DecodeError("", body=b'{"payload": {"amount": NaN}}')).raw
+        >>> from vendororders_async.models.retail_procurement import Order
+        >>> spoilt(DecodeError("", body=b'{"payload": {"amount": NaN}}'), Order).raw
         b'{"amount": NaN}'
 
     None where the brackets do not match either: such an answer was cut short on its way.
+    None as well where Amazon tells of errors in place of the order.
     """
+    if decode_errors(error.body):
+        return None
     found = _PAYLOAD.fullmatch(error.body)
-    rows = salvage(b"[" + found[1] + b"]", ()) if found else None
+    rows = salvage(b"[" + (found[1] if found else error.body) + b"]", ())
     if rows is None or len(rows.rows) != 1 or not rows.rows[0].startswith(b"{"):
         return None
-    return decode_document(rows.rows[0], Order)
+    return decode_document(rows.rows[0], order)
 
 
-def is_outside(document: Document[Row], span: Span) -> bool:
+def is_outside(document: Document[Row], stream: Stream, span: Span) -> bool:
     """Say whether the order's own date lies outside what was asked for *span*."""
     if document.content is None:
         return False
-    date = RETAIL_STREAMS[span.stream].own_date(document.content)
+    date = stream.own_date(document.content)
     asked = span.window.query()
     return date is not None and not asked.after <= date <= asked.before

@@ -16,13 +16,13 @@ import msgspec
 from .. import clock
 from ..clock import whole_second
 from ..errors import ConfigurationError, InvalidArgument
-from ..models.retail_procurement import Order
 from ..pages import Document, decode_document
 from ..sinks import Sink, open_sink
 from ..sinks.base import Arrival, Ledger, StoredOrder
 from ..sinks.csv_tables import CsvTables
 from ..sinks.ndjson import EXPORTED, NdjsonSink
 from ..sinks.ndjson_stream import NdjsonStream
+from ..sinks.rows import ORDER_TYPES, AnyOrder
 from ..windows import Window
 
 
@@ -38,7 +38,7 @@ class Content(msgspec.Struct, frozen=True, gc=False):
     """An order on its way, and what its document says."""
 
     order: StoredOrder
-    document: Document[Order]
+    document: Document[AnyOrder]
 
 
 class Target(Protocol):
@@ -63,7 +63,8 @@ async def export(
         await export(source="sqlite:orders.db", to="csv:orders")
 
     *patterns* choose accounts (``acme-*``). Windows are not copied: what a sink was given
-    by an export, a backfill into it reads again.
+    by an export, a backfill into it reads again. Documents go whole, customers' addresses
+    in them too; ``csv:`` files have none.
 
     Raises:
         ConfigurationError: there is no such kind of sink, or both are the same one.
@@ -84,7 +85,8 @@ async def export(
             async for batch in reader.orders():
                 chosen = [one for one in batch if _is_chosen(one.account, patterns)]
                 contents = [
-                    Content(one, decode_document(one.document, Order)) for one in chosen
+                    Content(one, decode_document(one.document, ORDER_TYPES[one.api]))
+                    for one in chosen
                 ]
                 good = [one for one in contents if one.document.content is not None]
                 await target.add(good)

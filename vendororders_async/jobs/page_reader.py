@@ -15,7 +15,7 @@ from ..errors import (
     Throttled,
     TransportError,
 )
-from ..operations import RETAIL_STREAMS, Call, Stream
+from ..operations import Call, Stream
 from ..pages import Page, Row
 from ..planner import Planner, Verdict
 from ..retry import BRIEF, BULK, NONE, Patience
@@ -60,7 +60,8 @@ class PageReader:
 
     async def read(self, request: PageRequest) -> float | None:
         """Fetch a page and store it; return how long Amazon took, None if it failed."""
-        stream, window = RETAIL_STREAMS[request.span.stream], request.span.window.query()
+        stream = self._desk.api.streams[request.span.stream]
+        window = request.span.window.query()
         numbers_only = self._details is not None
         if not (self._takes_order or request.next_token):
             self._unsorted.add(request.span)
@@ -126,7 +127,7 @@ class PageReader:
     async def _store(self, request: PageRequest, reply: Reply[Page[Row]]) -> None:
         """Store a page, and finish what it was the last of."""
         span, documents = request.span, reply.content.documents
-        stream = RETAIL_STREAMS[span.stream]
+        stream = self._desk.api.streams[span.stream]
         await self._desk.write(stream, span, reply.asked_at, documents)
         self._desk.tell(
             PageStored(
@@ -135,7 +136,7 @@ class PageReader:
                 stream.name,
                 span.window,
                 row_count=len(documents),
-                outside_count=sum(is_outside(document, span) for document in documents),
+                outside_count=sum(is_outside(one, stream, span) for one in documents),
             )
         )
         contents = [one.content for one in documents if one.content is not None]
@@ -155,7 +156,7 @@ class PageReader:
     async def _failed(
         self, request: PageRequest, error: RequestError, *, is_serving: bool
     ) -> None:
-        name, stream = self._desk.name, RETAIL_STREAMS[request.span.stream]
+        name, stream = self._desk.name, self._desk.api.streams[request.span.stream]
         failure = self._planner.failed(
             request, error, now=self._desk.now(), is_serving=is_serving
         )

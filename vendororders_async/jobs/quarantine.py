@@ -7,11 +7,12 @@ from datetime import timedelta
 import msgspec
 
 from ..clock import whole_second
-from ..operations import RETAIL_STREAMS
+from ..operations import stream_named
 from ..pages import decode_document
 from ..sinks import Sink
 from ..sinks.base import Arrival
 from ..windows import Window
+from .redacting import redacted
 
 
 class Retried(msgspec.Struct, frozen=True):
@@ -21,18 +22,22 @@ class Retried(msgspec.Struct, frozen=True):
     standing_count: int
 
 
-async def retry_quarantine(sink: Sink, account: str, api: str) -> Retried:
+async def retry_quarantine(
+    sink: Sink, account: str, api: str, *, redacts: bool = False
+) -> Retried:
     """Store what decodes by now: this version may know better than the one that gave up.
 
-    The caller holds the account's lock.
+    With *redacts* it is stored without personal details. The caller holds the account's lock.
     """
     standing = await sink.quarantine(account, api)
     stored_count = 0
     for held in standing:
-        stream = RETAIL_STREAMS.get(held.ledger.stream)
+        stream = stream_named(held.ledger.api, held.ledger.stream)
         if stream is None:
             continue
         document = decode_document(held.document, stream.row)
+        if redacts:
+            document = redacted(document, stream.row)
         if document.content is None:
             continue
         # Which window it came in is not kept; this one is never begun nor finished.

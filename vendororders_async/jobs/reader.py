@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 from ..chains import Span
 from ..errors import AccessDenied, SinkError, VendorOrdersError
-from ..operations import GET_PURCHASE_ORDER, RETAIL_STREAMS, Operation, Stream
+from ..operations import Api, Operation, Stream
 from ..pages import Page, Row
 from ..planner import Planner, Split, covered_until, missing
+from ..sinks.base import SubmissionSink
 from ..telemetry import AccountFailed, AccountFinished, StreamPlanned, WindowSplit
 from ..windows import Window
-from .desk import API, Desk, Pace
+from .desk import Desk, Pace
 from .details import DetailReader
 from .page_reader import PageReader
 from .quarantine import retry_quarantine
@@ -21,12 +22,6 @@ from .reading import Reading
 
 # Another run that wrote this recently may have left Amazon's buckets empty.
 _BUCKETS_EMPTY = timedelta(seconds=30)
-
-# https://developer-docs.amazon.com/sp-api/docs/vendor-retail-procurement-orders-api
-_ROLES = (
-    'give the application the role "Inventory and Order Tracking" or "Amazon Fulfillment", '
-    "then have the vendor authorise it again"
-)
 
 
 class AccountReader:
@@ -42,19 +37,23 @@ class AccountReader:
         name, sink = self._desk.name, self._desk.sink
         try:
             async with sink.lock(name):
-                await retry_quarantine(sink, name, API)
+                if isinstance(sink, SubmissionSink):
+                    await sink.note_account(name, self._desk.account.acknowledge_within)
+                await retry_quarantine(
+                    sink, name, self._desk.api.name, redacts=self._desk.redacts
+                )
                 try:
                     await self._read(wanted, streams)
                 except* VendorOrdersError as group:
                     await self._conclude(wanted, streams, str(_first(group)))
                     raise
                 await self._conclude(wanted, streams, None)
-                standing = await sink.quarantine(name, API)
+                standing = await sink.quarantine(name, self._desk.api.name)
                 self._desk.tally.quarantine_standing += len(standing)
         except* VendorOrdersError as group:
             error = _first(group)
             request_id = getattr(error, "request_id", None)
-            self._desk.tell(AccountFailed(name, with_advice(error), request_id))
+            self._desk.tell(AccountFailed(name, with_advice(error, self._desk.api), request_id))
         else:
             self._desk.tell(AccountFinished(name))
 
@@ -67,11 +66,11 @@ class AccountReader:
             )
         last = await self._desk.sink.last_success_at(self._desk.name)
         if last is not None and self._desk.now() - last < _BUCKETS_EMPTY:
-            for operation in (*spans, GET_PURCHASE_ORDER):
+            for operation in (*spans, self._desk.api.detail):
                 self._desk.gate(operation).drain()
         if any(spans.values()):
             # How long Amazon takes to answer is learnt from the first calls.
-            await self._desk.dispatcher.prepare(self._desk.account)
+            await self._desk.dispatcher.prepare(self._desk.account, next(iter(spans)))
         async with asyncio.TaskGroup() as group:
             for stream in {one.operation: one for one in streams}.values():
                 of_operation = spans[stream.operation]
@@ -146,7 +145,7 @@ class AccountReader:
                     self._tell_of(planner.replan(pace.plan, pace.latency))
                 running |= {group.create_task(pages.read(one)) for one in planner.next(room)}
                 for span in pages.one_by_one():
-                    stream = RETAIL_STREAMS[span.stream]
+                    stream = self._desk.api.streams[span.stream]
                     group.create_task(self._fan_out(stream, Planner([span]), [span]))
                 if not running:
                     break
@@ -167,11 +166,14 @@ class AccountReader:
             self._desk.tell(WindowSplit(self._desk.name, one.stream, whole, len(one.parts)))
 
 
-def with_advice(error: VendorOrdersError) -> str:
+def with_advice(error: VendorOrdersError, api: Api) -> str:
     """Return *error* in a line that ends with what to do next."""
     match error:
         case AccessDenied():
-            return f"{error}; {_ROLES}"
+            return (
+                f"{error}; give the application the role {api.roles}, then have the vendor "
+                "authorise it again"
+            )
         case SinkError():
             return f"{error}; after that, the same command goes on from there"
         case _:

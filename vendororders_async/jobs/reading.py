@@ -10,7 +10,7 @@ import msgspec
 
 from .. import clock
 from ..errors import InvalidArgument
-from ..operations import RETAIL_STREAMS, Stream
+from ..operations import DIRECT_FULFILLMENT_API, RETAIL, Api, Stream
 from ..windows import SETTLING, Window
 
 REREAD = timedelta(days=7)
@@ -31,12 +31,14 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         InvalidArgument: it could not be meant.
     """
 
+    api: Api = RETAIL
     since: datetime | None = None
     until: datetime | None = None
     streams: Iterable[str] | None = None
     details: str = INLINE
     reread: timedelta = REREAD
     concurrency: int | None = None
+    redact: bool = False
 
     def __post_init__(self) -> None:
         if self.concurrency is not None and self.concurrency < 1:
@@ -51,16 +53,21 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         """Whether orders are listed by number, and their details asked for one by one."""
         return self.details == FAN_OUT
 
+    @property
+    def redacts(self) -> bool:
+        """Whether personal details are taken out: retail's orders have none."""
+        return self.redact and self.api.name == DIRECT_FULFILLMENT_API
+
     def chosen(self) -> tuple[Stream, ...]:
         """Return the streams that are named, all of them where none is."""
         if self.streams is None:
-            return tuple(RETAIL_STREAMS.values())
+            return tuple(self.api.streams.values())
         chosen = dict.fromkeys(self.streams)
-        unknown = [name for name in chosen if name not in RETAIL_STREAMS]
+        unknown = [name for name in chosen if name not in self.api.streams]
         if unknown or not chosen:
-            known = ", ".join(RETAIL_STREAMS)
+            known = ", ".join(self.api.streams)
             raise InvalidArgument(f"streams are {known}; not {', '.join(unknown) or 'none'}")
-        return tuple(RETAIL_STREAMS[name] for name in chosen)
+        return tuple(self.api.streams[name] for name in chosen)
 
     def window(self, now: datetime) -> Window:
         """Return the range within the settled past, with a warning about what is not."""

@@ -11,26 +11,25 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Self
-from unicodedata import category
 
 import msgspec
 
 from ..clock import format_stored
 from ..errors import SinkError
-from ..models.retail_procurement import Order
+from ..spreadsheets import cell
 from .base import StoredOrder
 from .lines import OrderLine, order_lines
 from .ndjson_files import PARTIAL, errors_explained, settle
-from .rows import OrderRow, digest_of, order_row
+from .rows import AnyOrder, OrderRow, digest_of, order_row
 from .writer_thread import WriterThread
 
 _OWNER = ("account", "api")
 
 # Those of the table, in its order, without the document and without what only one store
-# can say: change_seq, first_seen_at, updated_at. Some are filled by direct fulfillment only.
+# can say: change_seq, first_seen_at, updated_at. Some are filled by direct fulfillment only;
+# none says who the customer is, or where.
 ORDER_COLUMNS = (
     *_OWNER,
     *("purchase_order_number", "digest", "has_details", "own_date_at", "asked_at"),
@@ -43,32 +42,8 @@ ORDER_COLUMNS = (
 )
 LINE_COLUMNS = (*_OWNER, *OrderLine.__struct_fields__)
 
-_FORMULA = ("=", "+", "-", "@")
-_BREAKS = str.maketrans("\t\n\r", "   ")
 
-
-def cell(value: object) -> object:
-    r"""Return *value* as it is written: text made harmless, times in UTC, numbers as they are.
-
-        >>> cell("=1+1"), cell(-3), cell("a\x00b")
-        ("'=1+1", -3, 'ab')
-
-    Line breaks and tabs become blanks, other control characters go.
-    """
-    if isinstance(value, datetime):
-        return format_stored(value)
-    if isinstance(value, bool):
-        return int(value)
-    if not isinstance(value, str):
-        return value
-    plain = value
-    if not value.isprintable():
-        plain = "".join(one for one in value.translate(_BREAKS) if category(one) != "Cc")
-    guarded = value.startswith(("\t", "\r")) or plain.startswith(_FORMULA)
-    return f"'{plain}" if guarded else plain
-
-
-def order_cells(order: StoredOrder, content: Order) -> list[object]:
+def order_cells(order: StoredOrder, content: AnyOrder) -> list[object]:
     """Return the cells of an order, as `ORDER_COLUMNS` names them."""
     digest, seen_at = digest_of(order.document), format_stored(order.seen_at)
     row: OrderRow = order_row(content, order.document, digest, seen_at)
@@ -76,7 +51,7 @@ def order_cells(order: StoredOrder, content: Order) -> list[object]:
     return [cell(values.get(column)) for column in ORDER_COLUMNS]
 
 
-def line_cells(order: StoredOrder, content: Order) -> list[list[object]]:
+def line_cells(order: StoredOrder, content: AnyOrder) -> list[list[object]]:
     """Return the cells of an order's lines, as `LINE_COLUMNS` names them."""
     return [
         [cell(one) for one in (order.account, order.api, *msgspec.structs.astuple(line))]
@@ -138,7 +113,7 @@ class CsvTables:
     async def __aexit__(self, *exc_info: object) -> None:
         await self._thread.close(self._discard)
 
-    async def add(self, orders: Sequence[tuple[StoredOrder, Order]]) -> None:
+    async def add(self, orders: Sequence[tuple[StoredOrder, AnyOrder]]) -> None:
         """Write *orders*, each with its content, and their lines."""
 
         def job() -> None:

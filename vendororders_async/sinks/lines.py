@@ -9,8 +9,10 @@ import math
 
 import msgspec
 
+from ..models import direct_fulfillment
 from ..models.common import ItemQuantity, Money
-from ..models.retail_procurement import Order, OrderItem
+from ..models.retail_procurement import OrderItem
+from .rows import AnyOrder
 
 # Amazon spells Cases and CASES, Eaches and EACH
 _CASES = frozenset({"cases", "case"})
@@ -34,7 +36,7 @@ class OrderLine(msgspec.Struct, frozen=True, gc=False):
     line_total: float | None
 
 
-def order_lines(order: Order) -> list[OrderLine]:
+def order_lines(order: AnyOrder) -> list[OrderLine]:
     """Return the lines of *order*, in its order; none where it has no details."""
     items = order.order_details.items if order.order_details else ()
     return [_line(order.purchase_order_number, item) for item in items]
@@ -64,17 +66,21 @@ def unit_price(price: Money | None) -> float | None:
     return float(price.amount) if not unit or unit in _EACHES else None
 
 
-def _line(number: str, item: OrderItem) -> OrderLine:
+def _line(number: str, item: OrderItem | direct_fulfillment.OrderItem) -> OrderLine:
+    if isinstance(item, OrderItem):
+        product, price = item.amazon_product_identifier, item.net_cost
+    else:
+        product, price = item.buyer_product_identifier, item.net_price
     eaches = ordered_eaches(item.ordered_quantity)
-    net_cost = unit_price(item.net_cost)
+    net_cost = unit_price(price)
     total = None if eaches is None or net_cost is None else net_cost * eaches
     return OrderLine(
         purchase_order_number=number,
         item_sequence_number=item.item_sequence_number,
-        product_identifier=item.amazon_product_identifier,
+        product_identifier=product,
         vendor_product_identifier=item.vendor_product_identifier,
         ordered_eaches=eaches,
         net_cost=net_cost,
-        net_cost_currency=item.net_cost.currency_code if item.net_cost else None,
+        net_cost_currency=price.currency_code if price else None,
         line_total=None if total is None or math.isnan(total) else total,
     )

@@ -26,6 +26,7 @@ from .base import (
     StreamState,
     Written,
 )
+from .ndjson_purge import PurgeableFolder
 from .ndjson_quarantine import QUARANTINE, Quarantine
 from .ndjson_reader import count_orders, newest_orders, read_states
 from .rows import digest_of
@@ -36,7 +37,7 @@ T = TypeVar("T")
 EXPORTED = "exported"  # the stream of what came out of another sink
 
 
-class NdjsonSink:
+class NdjsonSink(PurgeableFolder):
     """Keeps documents in a folder, as lines that any tool reads.
 
         async with NdjsonSink("orders") as sink, sink.lock("acme-us"):
@@ -69,7 +70,7 @@ class NdjsonSink:
         self._open: dict[Path, str] = {}  # files of windows not finished, and their accounts
         self._unsynced: set[Path] = set()
         self._kept: dict[Ledger, Path] = {}
-        self._written: dict[tuple[str, str, str], str] = {}  # digests of what this run brought
+        self._written: dict[tuple[str, ...], str] = {}  # digests of what this run brought
 
     def __repr__(self) -> str:
         return f"<NdjsonSink {self._root}>"
@@ -287,7 +288,7 @@ class NdjsonSink:
             )
             return Written(None, Outcome.QUARANTINED if is_new else Outcome.STANDING)
         number = document.content.purchase_order_number
-        key = (ledger.account, type(document.content).__name__, number)
+        key = (ledger.account, ledger.api, type(document.content).__name__, number)
         before = self._written.get(key)
         self._written[key] = digest
         if before is None:

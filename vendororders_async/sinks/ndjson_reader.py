@@ -15,8 +15,8 @@ import msgspec
 
 from ..clock import format_stored
 from ..errors import SinkError
-from ..models.retail_procurement import Order, OrderStatus
-from ..operations import RETAIL_STREAMS
+from ..models.retail_procurement import OrderStatus
+from ..operations import stream_named
 from ..pages import decode_document
 from ..windows import FinishedWindow
 from .base import Ledger, StoredOrder, StreamState
@@ -30,7 +30,7 @@ from .ndjson_files import (
     partial_files,
 )
 from .ndjson_quarantine import QUARANTINE, Quarantine
-from .rows import Version, digest_of, order_row
+from .rows import ORDER_TYPES, AnyOrder, Version, digest_of, order_row
 
 BATCH = 200  # orders held in memory at a time
 
@@ -109,6 +109,7 @@ class NewestOrders:
     def __init__(self, account: str, api: str, folder: Path) -> None:
         self.account = account
         self.api = api
+        self._type = ORDER_TYPES[api]
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         try:
             self._connection.execute(_INDEX)
@@ -144,13 +145,13 @@ class NewestOrders:
                     _, _, seen_at, raw = parse_line(line)
                 except (msgspec.DecodeError, UnicodeDecodeError):
                     raise SinkError(f"{file}: line {number} is damaged") from None
-                order = decode_document(raw, Order).content
+                order = decode_document(raw, self._type).content
                 if order is not None:
                     self._compare(order, raw, seen_at, file, place)
                 place += len(line)
 
     def _compare(
-        self, order: Order, raw: bytes, seen_at: datetime, file: Path, place: int
+        self, order: AnyOrder, raw: bytes, seen_at: datetime, file: Path, place: int
     ) -> None:
         row = order_row(order, raw, digest_of(raw), format_stored(seen_at))
         held = self._connection.execute(_HELD, (row.purchase_order_number,)).fetchone()
@@ -172,7 +173,8 @@ def newest_orders(root: Path) -> Iterator[NewestOrders]:
     """Yield what there is to read, account by account and API by API; each is to be closed."""
     for account, folder in accounts_in(root):
         for api in sorted(folder.glob("*/")):
-            yield NewestOrders(account, unquote(api.name), api)
+            if unquote(api.name) in ORDER_TYPES:  # else it is nothing of ours
+                yield NewestOrders(account, unquote(api.name), api)
 
 
 def count_orders(root: Path) -> dict[tuple[str, str], int]:
@@ -186,6 +188,6 @@ def count_orders(root: Path) -> dict[tuple[str, str], int]:
 
 def _order_files(folder: Path) -> Iterator[Path]:
     for stream_folder in sorted(folder.glob("*/")):
-        stream = RETAIL_STREAMS.get(unquote(stream_folder.name))
+        stream = stream_named(unquote(folder.name), unquote(stream_folder.name))
         if stream is None or stream.row is not OrderStatus:
             yield from (file for file, _, _ in named_files(stream_folder))

@@ -14,10 +14,21 @@ from typing import Any
 import msgspec
 
 from ..clock import format_stored
+from ..models import direct_fulfillment
 from ..models.common import DateTimeInterval, PartyIdentification
 from ..models.retail_procurement import Order, OrderDetails, OrderStatus
+from ..operations import DIRECT_FULFILLMENT_API, RETAIL_API
+
+AnyOrder = Order | direct_fulfillment.Order
+
+# What a document is, by the API in its row or folder
+ORDER_TYPES: dict[str, type[AnyOrder]] = {
+    RETAIL_API: Order,
+    DIRECT_FULFILLMENT_API: direct_fulfillment.Order,
+}
 
 _NO_DETAILS = OrderDetails()
+_NO_SHIPMENT = direct_fulfillment.ShipmentDetails()
 
 # Numbers are compared by value and never as floats, which take 0.1 for its neighbours.
 _PLAIN: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
@@ -46,34 +57,49 @@ class Version(msgspec.Struct, frozen=True, gc=False):
 
 
 class OrderRow(msgspec.Struct, frozen=True, gc=False):
-    """One purchase order, column by column; a field is named as its column."""
+    """One purchase order, column by column; a field is named as its column.
+
+    The last four are direct fulfillment's (`DIRECT_FULFILLMENT_COLUMNS`).
+    """
 
     purchase_order_number: str
     digest: str
     has_details: bool
     own_date_at: str | None
     asked_at: str
-    purchase_order_state: str | None
-    purchase_order_type: str | None
-    purchase_order_date: str | None
-    purchase_order_changed_date: str | None
-    purchase_order_state_changed_date: str | None
-    selling_party_id: str | None
-    buying_party_id: str | None
-    ship_to_party_id: str | None
-    bill_to_party_id: str | None
-    payment_method: str | None
-    deal_code: str | None
-    ship_window_start: str | None
-    ship_window_end: str | None
-    delivery_window_start: str | None
-    delivery_window_end: str | None
     document: str
+    purchase_order_state: str | None = None
+    purchase_order_type: str | None = None
+    purchase_order_date: str | None = None
+    purchase_order_changed_date: str | None = None
+    purchase_order_state_changed_date: str | None = None
+    selling_party_id: str | None = None
+    buying_party_id: str | None = None
+    ship_to_party_id: str | None = None
+    bill_to_party_id: str | None = None
+    payment_method: str | None = None
+    deal_code: str | None = None
+    ship_window_start: str | None = None
+    ship_window_end: str | None = None
+    delivery_window_start: str | None = None
+    delivery_window_end: str | None = None
+    ship_from_party_id: str | None = None
+    customer_order_number: str | None = None
+    ship_method: str | None = None
+    required_ship_date: str | None = None
 
     @property
     def version(self) -> Version:
         """What this row is compared by."""
         return Version(self.digest, self.asked_at, self.own_date_at, self.has_details)
+
+
+DIRECT_FULFILLMENT_COLUMNS = (
+    "ship_from_party_id",
+    "customer_order_number",
+    "ship_method",
+    "required_ship_date",
+)
 
 
 class StatusRow(msgspec.Struct, frozen=True, gc=False):
@@ -100,8 +126,10 @@ def digest_of(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
-def order_row(order: Order, raw: bytes, digest: str, asked_at: str) -> OrderRow:
+def order_row(order: AnyOrder, raw: bytes, digest: str, asked_at: str) -> OrderRow:
     """Return the row of *order*, which came as *raw* in answer to a request at *asked_at*."""
+    if not isinstance(order, Order):
+        return _direct_fulfillment_row(order, raw, digest, asked_at)
     details = order.order_details or _NO_DETAILS
     ship_start, ship_end = _bounds(details.ship_window)
     delivery_start, delivery_end = _bounds(details.delivery_window)
@@ -130,6 +158,31 @@ def order_row(order: Order, raw: bytes, digest: str, asked_at: str) -> OrderRow:
         delivery_window_start=delivery_start,
         delivery_window_end=delivery_end,
         document=raw.decode(),
+    )
+
+
+def _direct_fulfillment_row(
+    order: direct_fulfillment.Order, raw: bytes, digest: str, asked_at: str
+) -> OrderRow:
+    details = order.order_details or direct_fulfillment.OrderDetails()
+    shipment = details.shipment_details or _NO_SHIPMENT
+    dates = shipment.shipment_dates
+    ordered_at = _stored(details.order_date)
+    return OrderRow(
+        purchase_order_number=order.purchase_order_number,
+        digest=digest,
+        has_details=order.order_details is not None,
+        own_date_at=ordered_at,  # Amazon dates no change: of two versions the later asked wins
+        asked_at=asked_at,
+        document=raw.decode(),
+        purchase_order_state=details.order_status,
+        purchase_order_date=ordered_at,
+        selling_party_id=_party_id(details.selling_party),
+        bill_to_party_id=_party_id(details.bill_to_party),
+        ship_from_party_id=_party_id(details.ship_from_party),
+        customer_order_number=details.customer_order_number,
+        ship_method=shipment.ship_method,
+        required_ship_date=_stored(dates.required_ship_date) if dates else None,
     )
 
 
@@ -179,5 +232,7 @@ def _bounds(interval: DateTimeInterval | None) -> tuple[str | None, str | None]:
     return (_stored(interval.start), _stored(interval.end)) if interval else (None, None)
 
 
-def _party_id(party: PartyIdentification | None) -> str | None:
+def _party_id(
+    party: PartyIdentification | direct_fulfillment.PartyIdentification | None,
+) -> str | None:
     return party.party_id if party else None

@@ -6,17 +6,30 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from ..clock import format_stored
+from ..models import direct_fulfillment
 from ..models.retail_procurement import Order, OrderStatus
 from ..pages import Document, Row
 from . import sqlite_ledger as ledgers
 from .base import Arrival, Outcome, Written
-from .rows import OrderRow, StatusRow, Version, digest_of, order_row, same_content, status_row
+from .rows import (
+    DIRECT_FULFILLMENT_COLUMNS,
+    AnyOrder,
+    OrderRow,
+    StatusRow,
+    Version,
+    digest_of,
+    order_row,
+    same_content,
+    status_row,
+)
 
 # Numbers looked up together, and rows written by one statement: a page's at most. SQLite
 # lets go of Python's lock at each step, and to get it back from a busy event loop costs more
@@ -52,6 +65,7 @@ class _Table(msgspec.Struct, frozen=True):
     """Where one kind of document goes, and the statements that take it there."""
 
     row: Callable[[Any, bytes, str, str], OrderRow | StatusRow]
+    values: Callable[[object], tuple[object, ...]]
     held: Mapping[int, str]
     document: str
     upserts: Mapping[int, str]
@@ -66,12 +80,18 @@ class _Table(msgspec.Struct, frozen=True):
         row: Callable[[Any, bytes, str, str], OrderRow | StatusRow],
         version: str,
         supersede: str | None = None,
+        without: Sequence[str] = (),
     ) -> _Table:
-        """Write the statements for table *name*, whose columns are those of *row_type*."""
-        columns = ("account", "api", *row_type.__struct_fields__, *_STAMPS)
+        """Write the statements for table *name*, whose columns are those of *row_type*.
+
+        Columns that are always null are left out of them: each is a value to bind.
+        """
+        fields = [one for one in row_type.__struct_fields__ if one not in without]
+        columns = ("account", "api", *fields, *_STAMPS)
         changing = [one for one in columns if one not in {*_KEY, "first_seen_at"}]
         return cls(
             row=row,
+            values=attrgetter(*fields),
             # Each number is bound by itself: json_each(?) would end one at a NUL.
             held={
                 count: f"SELECT json_group_array(json_array(purchase_order_number, {version})) "
@@ -113,14 +133,17 @@ def _marks(count: int) -> str:
     return ", ".join("?" * count)
 
 
+_orders = partial(
+    _Table.of,
+    "purchase_orders",
+    OrderRow,
+    row=order_row,
+    version="digest, asked_at, own_date_at, has_details",
+    supersede=_SUPERSEDE_ORDER,
+)
 _TABLES: dict[type[Row], _Table] = {
-    Order: _Table.of(
-        "purchase_orders",
-        OrderRow,
-        row=order_row,
-        version="digest, asked_at, own_date_at, has_details",
-        supersede=_SUPERSEDE_ORDER,
-    ),
+    Order: _orders(without=DIRECT_FULFILLMENT_COLUMNS),
+    direct_fulfillment.Order: _orders(),
     OrderStatus: _Table.of(
         "purchase_order_statuses",
         StatusRow,
@@ -184,7 +207,7 @@ class PageWriter:
             else:
                 written.append(Written(number, Outcome.UNCHANGED))
                 continue
-            rows.append(self._values(row))
+            rows.append(self._values(table.values(row)))
         self._note_asked(
             number
             for (number, place), answer in zip(places.items(), written, strict=True)
@@ -219,7 +242,7 @@ class PageWriter:
 
     def _has_details(self, place: int) -> bool:
         order = self._arrival.documents[place].content
-        return isinstance(order, Order) and order.order_details is not None
+        return isinstance(order, AnyOrder) and order.order_details is not None
 
     def _held(self, table: _Table, numbers: list[str]) -> dict[str, _Held]:
         """Return what is there of *numbers*, which are a group's."""
@@ -236,10 +259,9 @@ class PageWriter:
         (document,) = self._connection.execute(table.document, key).fetchone()
         return not same_content(row.document, document)
 
-    def _values(self, row: OrderRow | StatusRow) -> tuple[object, ...]:
+    def _values(self, fields: tuple[object, ...]) -> tuple[object, ...]:
         if self._change_seq is None:
             (self._change_seq,) = self._connection.execute(_NEXT_CHANGE).fetchone()
-        fields = msgspec.structs.astuple(row)
         return (*self._owner, *fields, self._change_seq, self._stamp, self._stamp)
 
     def _set_aside(self, document: Document[Row]) -> Written:
