@@ -10,9 +10,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .accounts import Account, Credentials, Region
+from .accounts import Account, Credentials, Region, RestrictedData
 from .errors import (
     AccessDenied,
+    AcknowledgementError,
     AuthError,
     BadRequest,
     ConfigurationError,
@@ -33,9 +34,14 @@ from .settings import load_accounts
 if TYPE_CHECKING:
     from .auth import AccessTokens
     from .client import VendorOrdersClient, open_clients
+    from .jobs.acknowledge import acknowledge
+    from .jobs.acknowledging import AcknowledgementOutcome
     from .jobs.backfill import backfill
+    from .jobs.pending import pending
+    from .jobs.purge import purge
     from .jobs.summary import AccountSummary, Summary
     from .limiter import Limiters, Urgency
+    from .restricted import OperationTokens
     from .transport import Transport
 
 __version__ = "0.1.0"
@@ -45,6 +51,8 @@ __all__ = [
     "AccessTokens",
     "Account",
     "AccountSummary",
+    "AcknowledgementError",
+    "AcknowledgementOutcome",
     "AuthError",
     "BadRequest",
     "ConfigurationError",
@@ -53,10 +61,12 @@ __all__ = [
     "InvalidArgument",
     "Limiters",
     "NotFound",
+    "OperationTokens",
     "PaginationError",
     "Region",
     "RequestError",
     "ResponseError",
+    "RestrictedData",
     "ServerError",
     "SinkError",
     "Summary",
@@ -66,9 +76,12 @@ __all__ = [
     "Urgency",
     "VendorOrdersClient",
     "VendorOrdersError",
+    "acknowledge",
     "backfill",
     "load_accounts",
     "open_clients",
+    "pending",
+    "purge",
 ]
 
 # What brings aiohttp with it is imported when first used: `import vendororders_async` and
@@ -76,13 +89,18 @@ __all__ = [
 _LATER = {
     "AccessTokens": ".auth",
     "AccountSummary": ".jobs.summary",
+    "AcknowledgementOutcome": ".jobs.acknowledging",
     "Limiters": ".limiter",
+    "OperationTokens": ".restricted",
     "Summary": ".jobs.summary",
     "Transport": ".transport",
     "Urgency": ".limiter",
     "VendorOrdersClient": ".client",
+    "acknowledge": ".jobs.acknowledge",
     "backfill": ".jobs.backfill",
     "open_clients": ".client",
+    "pending": ".jobs.pending",
+    "purge": ".jobs.purge",
 }
 
 

@@ -15,12 +15,16 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
+from fakes import an_account
+from loopback import WebServer
+from shop import JSON, Shop, canaries_in
 from simulated import accounts_of
 
 from vendororders_async.accounts import Account
 from vendororders_async.cli.logs import JsonLine, TextLine
 from vendororders_async.jobs.summary import Summary
 from vendororders_async.simulator import Settings, Simulator
+from vendororders_async.transport import Answer
 
 NOW = datetime.now(UTC)
 UNTIL = (NOW - timedelta(days=10)).replace(microsecond=0)
@@ -451,3 +455,59 @@ async def test_a_killed_fan_out_goes_on_with_the_details_that_are_missing(
     assert resumed.code == 0
     assert asked & held.keys() == set()
     assert truth.items() <= stored(path).items()
+
+
+@pytest.mark.parametrize("version", ["v1", "2021-12-28"])
+@pytest.mark.parametrize("log_format", ["text", "json"])
+async def test_people_of_direct_fulfillment_are_in_the_sink_alone(
+    tmp_path: Path, version: str, log_format: str
+) -> None:
+    """Nothing that the command prints names one, faults and bad orders or not."""
+
+    def spoil(number: str, document: bytes) -> bytes:
+        return document.replace(b"Happy", b"Happy \xff") if number == "DF0003" else document
+
+    def fault(_path: str, count: int) -> Answer | None:
+        broken = {2: b'{"orders": "Zaphod Canaryname"}', 3: b"<html>Zaphod Canaryname</html>"}
+        return Answer(200, JSON, broken[count]) if count in broken else None
+
+    shop = Shop(40, until=UNTIL, spoil=spoil, fault=fault)
+    sink = f"sqlite:{tmp_path}/orders.db"
+    command = (
+        *("backfill", *RANGE, "--api", "direct-fulfillment", "--summary", "-"),
+        *("--direct-fulfillment-version", version, "--log-format", log_format),
+    )
+    async with WebServer(shop.handle) as server:
+        account = msgspec.structs.replace(
+            an_account(), endpoint=server.url, token_url=f"{server.url}/auth/o2/token"
+        )
+        env = environment(account)
+        done = await run(*command, "--to", sink, env=env)
+        redacted = tmp_path / "redacted.db"
+        without = await run(*command, "--redact", "--to", f"sqlite:{redacted}", env=env)
+    listed = await run("quarantine", "list", "--to", sink, env={})
+    status = await run("status", "--to", sink, env={})
+
+    truth = shop.documents()
+    del truth["DF0003"]
+    assert done.code == 3
+    assert stored(tmp_path / "orders.db") == truth
+    assert (done.summary.orders, done.summary.quarantined) == (39, 1)
+    assert without.code == 0
+    assert without.summary.orders == 40
+    assert canaries_in(b"".join(stored(redacted).values())) == set()
+    assert "invalid UTF-8" in listed.out
+    for one in (done, without, listed, status):
+        assert canaries_in(one.out + one.err) == set()
+
+
+def test_an_api_or_version_that_is_not_there_is_a_wrong_command() -> None:
+    """Before anything is asked; and so is a stream that the API does not have."""
+    for arguments in (
+        ("--api", "wholesale"),
+        ("--direct-fulfillment-version", "v2"),
+        ("--api", "direct-fulfillment", "--streams", "statuses"),
+    ):
+        done = asyncio.run(run("backfill", *arguments, env=environment(an_account())))
+
+        assert done.code == 2, arguments

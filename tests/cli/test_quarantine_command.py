@@ -52,18 +52,18 @@ def listed(url: str, capfd: pytest.CaptureFixture[str]) -> list[list[str]]:
     assert quarantine("list", "--to", url) == 0
 
     lines = capfd.readouterr().out.splitlines()[1:]
-    return [[line.split()[0], line.split()[2]] for line in lines]
+    return [[line.split()[0], line.split()[3]] for line in lines]
 
 
 def test_the_list_has_a_line_for_each(url: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """Account, stream, digest, reason, and since when."""
+    """Account, API, stream, digest, reason, and since when."""
     code = quarantine("list", "--to", url, "--account", "acme*")
     lines = capfd.readouterr().out.splitlines()
 
     assert code == 0
     assert len(lines) == 3
     assert any(digest_of(GOOD) in line and "not yet" in line for line in lines)
-    assert all("created" in line for line in lines[1:])
+    assert all(line.split()[1:3] == ["retail", "created"] for line in lines[1:])
 
 
 def test_documents_are_printed_whole(

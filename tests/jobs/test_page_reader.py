@@ -21,6 +21,7 @@ from vendororders_async.jobs.desk import Desk
 from vendororders_async.jobs.page_reader import PageReader
 from vendororders_async.jobs.reading import Reading
 from vendororders_async.jobs.summary import Summary, Tally
+from vendororders_async.operations import RETAIL
 from vendororders_async.planner import Planner
 from vendororders_async.simulator import Call, Settings, Simulator
 from vendororders_async.telemetry import (
@@ -245,7 +246,9 @@ async def read_a_page(planner: Planner, body: bytes) -> tuple[MemorySink, list[E
         now=lambda: EPOCH,
     )
     tally = Tally([account.name])
-    desk = Desk(account, sink, dispatcher, limiters, tally, events.append, lambda: EPOCH, {})
+    desk = Desk(
+        account, RETAIL, sink, dispatcher, limiters, tally, events.append, lambda: EPOCH, {}
+    )
     await PageReader(desk, planner, {}).read(PageRequest(SPAN))
     return sink, events
 

@@ -24,9 +24,13 @@ WRONG_USE = 2
 COMMANDS = {
     "backfill": "Read every order of a range, once; the same command resumes it.",
     "get": "Print orders by their numbers, one JSON document a line.",
+    "pending": "List the orders that wait for an acknowledgement, and until when.",
+    "acknowledge": "Answer orders: check, submit, and follow to an outcome.",
+    "transaction": "Print what became of submissions.",
     "status": "Show what a sink holds: ranges, gaps, freshness, quarantine.",
     "export": "Copy the latest version of every order from one sink into another.",
     "quarantine": "Look at, retry or drop what could not be decoded.",
+    "purge": "Remove customers' details past an age, or an account.",
     "simulate": "Run a local Selling Partner API with its limits and faults.",
 }
 
