@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from . import (
     bench_accounts,
+    bench_acknowledge,
     bench_backfill,
     bench_client,
     bench_decode,
@@ -25,6 +26,7 @@ MAINS = (
     bench_planner.main,
     bench_backfill.main,
     bench_accounts.main,
+    bench_acknowledge.main,
     bench_requests.main,
     bench_page.main,
     bench_memory.main,

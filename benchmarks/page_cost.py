@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ from vendororders_async import Account, Transport
 from vendororders_async.dispatch import Dispatcher
 from vendororders_async.models.common import DateTimeInterval
 from vendororders_async.models.retail_procurement import GetPurchaseOrdersResponse, Order
-from vendororders_async.operations import CREATED, http_request
+from vendororders_async.operations import CREATED, Operation, http_request
 from vendororders_async.pages import decode_page
 from vendororders_async.sinks.base import Arrival, Ledger, Outcome
 from vendororders_async.sinks.sqlite import SqliteSink
@@ -175,13 +175,15 @@ async def _opened(
 class _Token:
     """An access token that needs no asking."""
 
-    async def get(self, account: Account) -> str:
+    async def token_for(
+        self,
+        account: Account,
+        operation: Operation[object] | None = None,
+        refused: Sequence[str] = (),
+    ) -> str:
         """Return it."""
-        del account
+        del account, operation, refused
         return "Atza|x"
-
-    def reject(self, account: Account, token: str) -> None:
-        """Nobody does."""
 
 
 def _ledger(account: Account) -> Ledger:
