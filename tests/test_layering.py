@@ -23,9 +23,9 @@ LEVELS: tuple[frozenset[str], ...] = (
     # values: no I/O, no asyncio
     frozenset({"errors"}),
     frozenset({"clock"}),
-    frozenset({"windows", "usage", "models", "salvage", "evidence"}),
+    frozenset({"windows", "usage", "models", "salvage", "evidence", "spreadsheets"}),
     # the API as data
-    frozenset({"pages", "accounts", "telemetry"}),
+    frozenset({"pages", "accounts", "telemetry", "redaction", "acknowledgements"}),
     frozenset({"operations"}),
     # what to ask next
     frozenset({"chains"}),
@@ -37,9 +37,11 @@ LEVELS: tuple[frozenset[str], ...] = (
     # one request under policy, and who may make it
     frozenset({"dispatch"}),
     frozenset({"auth", "caller"}),
+    # the token that an operation takes, and answers typed
+    frozenset({"restricted", "answers"}),
     # any range as an iterator, typed operations
     frozenset({"iteration"}),
-    frozenset({"retail"}),
+    frozenset({"retail", "direct_fulfillment"}),
     frozenset({"client"}),
     # jobs know pages and sinks, not HTTP
     frozenset({"jobs"}),

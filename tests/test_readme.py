@@ -1,4 +1,4 @@
-"""What the README shows works: its Python runs, its commands exist."""
+"""What the README and the pages show works: their Python runs, their commands exist."""
 
 from __future__ import annotations
 
@@ -13,15 +13,32 @@ from simulated import accounts_of
 from vendororders_async.cli import COMMANDS
 from vendororders_async.simulator import Settings, Simulator
 
-README = Path(__file__).parents[1] / "README.md"
-EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+AMAZON = Settings(
+    orders=600,
+    days=60,
+    rate=200.0,
+    burst=200.0,
+    oddities=False,
+    direct_fulfillment_orders=50,
+)
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = [
+    pytest.param(example, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, example in enumerate(
+        re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    )
+]
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+@pytest.mark.parametrize("example", EXAMPLES)
 async def test_the_python_of_the_readme_runs(example: str, tmp_path: Path) -> None:
     """Copied as it is and pointed at the simulator, it ends well and says something."""
-    simulator = Simulator(Settings(orders=300, days=60, rate=200.0, burst=200.0))
-    number = next(iter(simulator.truth("demo")))
+    simulator = Simulator(AMAZON)
+    truth = simulator.truth("demo")
+    number = next(one for one in truth if b'"purchaseOrderState":"New"' in truth[one])
     script = tmp_path / "example.py"
     script.write_text(example.replace("L8266355", number))
     async with simulator.serve() as served:
