@@ -35,10 +35,10 @@ from ..errors import (
 from ..models.retail_procurement import Order, OrderStatus
 from ..operations import Api
 from ..pages import Row, decode_document
-from ..sinks.base import Held, SubmissionState
+from ..sinks.base import Held, SubmissionLog, SubmissionState
 from .earlier import Earlier, shown
 from .offices import AnyOrder, Office, Standing
-from .submitting import BATCH, LARGEST_BODY, Case, Following, Recorder, Submitter, in_batches
+from .submitting import BATCH, LARGEST_BODY, Case, Following, Submitter, in_batches
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Row)
@@ -117,7 +117,7 @@ class Acknowledging:
         self,
         account: Account,
         office: Office,
-        sink: Recorder,
+        sink: SubmissionLog,
         drafts: Sequence[Draft],
         manner: Manner,
         *,

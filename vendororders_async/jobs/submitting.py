@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from http import HTTPStatus
-from typing import Protocol
 
 import msgspec
 
@@ -31,7 +29,7 @@ from ..errors import (
 )
 from ..models import direct_fulfillment as df
 from ..models.transactions import Transaction, TransactionState
-from ..sinks.base import Held, Submission, SubmissionState
+from ..sinks.base import Submission, SubmissionLog, SubmissionState
 from .offices import AnyAcknowledgement, Office, Standing
 
 # Amazon publishes no limit for either (a 413 says so when one is met). Its errors name a
@@ -43,24 +41,6 @@ _LONGEST_LOOK = 120.0  # seconds between two looks at a transaction, or at an or
 _SPURIOUS_TRIES = 3  # of a 400 that right requests get as well
 
 _log = logging.getLogger("vendororders_async")
-
-
-class Recorder(Protocol):
-    """What acknowledging needs of a sink, as `SubmissionSink` promises it."""
-
-    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
-        """Keep other runs out."""
-
-    async def record(self, submissions: Sequence[Submission]) -> None:
-        """Record *submissions* durably, all or none."""
-
-    async def submissions(
-        self, account: str, api: str, numbers: Sequence[str] | None = None
-    ) -> list[Submission]:
-        """Return what was submitted, the oldest first."""
-
-    async def held(self, account: str, api: str, numbers: Sequence[str]) -> dict[str, Held]:
-        """Return the orders that are there, by number."""
 
 
 class Following(msgspec.Struct, frozen=True):
@@ -95,7 +75,6 @@ class Case:
         self.document: AnyAcknowledgement | None = None
         self.digest = ""
         self.submission: Submission | None = None
-        self.sent_count = 0
         self.state = ""
         self.reason: str | None = None
 
@@ -134,7 +113,7 @@ class Submitter:
     def __init__(
         self,
         office: Office,
-        sink: Recorder,
+        sink: SubmissionLog,
         owner: tuple[str, str, str],
         following: Following,
         now: Callable[[], datetime],
@@ -156,7 +135,6 @@ class Submitter:
         submitted_at = self._now()
         for case in batch:
             assert case.document is not None  # noqa: S101 - what has none is not sent
-            case.sent_count += 1
             case.submission = Submission(
                 account=self._account,
                 api=self._api,

@@ -273,9 +273,11 @@ class PurgeableSink(Sink, Protocol):
         """
 
 
-@runtime_checkable
-class SubmissionSink(Sink, Protocol):
-    """A sink that acknowledgements can be recorded in, and that knows what is pending."""
+class SubmissionLog(Protocol):
+    """Where submissions are recorded, before they leave and when more is known of them."""
+
+    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
+        """Keep other runs from the same, as `Sink.lock` does."""
 
     async def record(self, submissions: Sequence[Submission]) -> None:
         """Record *submissions*, all or none; one that is there is brought up to date.
@@ -292,11 +294,17 @@ class SubmissionSink(Sink, Protocol):
     async def held(self, account: str, api: str, numbers: Sequence[str]) -> dict[str, Held]:
         """Return what the sink holds of *numbers*, by number; what it does not is left out."""
 
+
+@runtime_checkable
+class SubmissionSink(Sink, SubmissionLog, Protocol):
+    """A sink that acknowledgements can be recorded in, and that knows what is pending."""
+
     async def note_account(self, account: str, acknowledge_within: timedelta) -> None:
         """Remember how long *account* may take to acknowledge an order."""
 
     async def pending(self) -> list[PendingOrder]:
         """Return the orders that wait for an acknowledgement, the most urgent first.
 
-        One that was answered since is not among them, also where no outcome is known yet.
+        One that was answered since is not among them, also where no outcome is known yet,
+        unless what was read half an hour later does not show the answer.
         """
