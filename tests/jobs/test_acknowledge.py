@@ -825,3 +825,43 @@ def test_the_same_answer_is_not_told_as_taken_when_something_else_stands_by_now(
 
     assert outcome.state == MOVED
     assert len(office.submitted) == 1
+
+
+def test_what_failed_does_not_count_against_the_answer_before_it() -> None:
+    """That one still stands, and is told as it was."""
+    office, recorder = FakeOffice(orders(1)), FakeRecorder()
+
+    async def main() -> list[AcknowledgementOutcome]:
+        first = await run(office, recorder, accepting("PO000000"))
+        office.trouble = lambda _numbers: (False, None)
+        office.failures["transaction-2"] = (Error(code="BAD", message="No."),)
+        second = await run(office, recorder, [rejecting("PO000000")])
+        return [*first, *second, *await run(office, recorder, accepting("PO000000"))]
+
+    first, second, third = virtual_time.run(main())
+
+    assert second.state == SubmissionState.FAILED
+    assert first.state == third.state == SubmissionState.PRESUMED_ACCEPTED
+    assert len(office.submitted) == 2
+
+
+@pytest.mark.parametrize(("minutes", "count"), [(10, 1), (40, 2)])
+def test_what_is_in_doubt_is_sent_again_on_request_after_half_an_hour(
+    minutes: int, count: int
+) -> None:
+    """Before, it may still come to be seen."""
+    office = FakeOffice(orders(1), trouble=lost(RESET, has_effect=False))
+    office.standing["PO000000"] = msgspec.structs.replace(
+        office.standing["PO000000"], status=None
+    )
+    recorder = FakeRecorder()
+
+    async def main() -> None:
+        await run(office, recorder, accepting("PO000000"), Manner(api=RETAIL, wait=False))
+        await asyncio.sleep(60 * minutes)
+        manner = Manner(api=RETAIL, wait=False, again=True)
+        await run(office, recorder, accepting("PO000000"), manner)
+
+    virtual_time.run(main())
+
+    assert len(office.submitted) == count

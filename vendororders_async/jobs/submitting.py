@@ -216,8 +216,7 @@ class Submitter:
             if status == TransactionState.FAILURE and transaction is not None:
                 await self._failed(open_cases, transaction)
                 return
-            is_due = self._age(open_cases) >= self._following.presumed_after
-            is_presumable = is_due and status == TransactionState.PROCESSING
+            is_presumable = status == TransactionState.PROCESSING
             if status == TransactionState.SUCCESS:
                 await self._note(open_cases, SubmissionState.ACCEPTED, None)
                 return
