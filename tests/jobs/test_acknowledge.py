@@ -37,6 +37,7 @@ from vendororders_async.jobs.acknowledging import (
     Acknowledging,
     Manner,
 )
+from vendororders_async.jobs.offices import Standing
 from vendororders_async.jobs.submitting import Case, Following, in_batches
 from vendororders_async.models.retail_procurement import Order, OrderAcknowledgement
 from vendororders_async.models.transactions import Transaction
@@ -865,3 +866,50 @@ def test_what_is_in_doubt_is_sent_again_on_request_after_half_an_hour(
     virtual_time.run(main())
 
     assert len(office.submitted) == count
+
+
+def test_what_was_presumed_is_looked_at_when_it_is_to_be_confirmed() -> None:
+    """The order shows it by then, and nothing is sent again."""
+    office, recorder = FakeOffice(orders(1), delay=2000.0), FakeRecorder()
+
+    async def main() -> list[AcknowledgementOutcome]:
+        first = await run(office, recorder, accepting("PO000000"))
+        await asyncio.sleep(3600)
+        manner = Manner(api=RETAIL, confirm=True)
+        return [*first, *await run(office, recorder, accepting("PO000000"), manner)]
+
+    first, second = virtual_time.run(main())
+
+    assert first.state == SubmissionState.PRESUMED_ACCEPTED
+    assert second.state == SubmissionState.ACCEPTED
+    assert len(office.submitted) == 1
+
+
+def test_a_refusal_while_orders_are_read_again_leaves_the_others_on_their_way() -> None:
+    """What is being sent beside it is not torn off in the middle."""
+    office, recorder = FakeOffice(orders(2)), FakeRecorder()
+    read = office.read
+
+    async def refuse(number: str) -> Standing:
+        if number == "PO000000":
+            await asyncio.sleep(0.15)  # the other one is being submitted by then
+            raise AccessDenied("denied", operation="getPurchaseOrder", status=403)
+        return await read(number)
+
+    async def main() -> list[AcknowledgementOutcome]:
+        manner = Manner(api=RETAIL, batch=1, wait=False)
+        drafts = accepting("PO000000", "PO000001")
+        job = Acknowledging(ACCOUNT, office, recorder, drafts, manner, now=virtual_now)
+        async with job.lock():
+            await job.prepare()
+            await asyncio.sleep(120)
+            office.read = refuse  # type: ignore[method-assign] # it is a fake
+            await job.submit()
+        return job.outcomes()
+
+    refused, other = virtual_time.run(main())
+
+    assert refused.state == NOT_SENT
+    assert refused.reason is not None
+    assert "denied" in refused.reason
+    assert other.state == SubmissionState.PROCESSING

@@ -30,6 +30,7 @@ from ..jobs.acknowledging import (
     Acknowledging,
     Manner,
 )
+from ..jobs.pending import opened
 from ..jobs.submitting import BATCH
 from ..operations import DIRECT_FULFILLMENT_API, Api, api_named
 from ..settings import accounts_from, chosen
@@ -272,8 +273,8 @@ def _write_draft(file: Path, to: str, found: Api, patterns: Sequence[str]) -> in
         raise InvalidArgument(f"{file} is there already; name another file, or remove it")
 
     async def read() -> Drafting:
-        async with open_sink(to, read_only=True) as sink:
-            return await pending_orders(recording(sink), found, patterns)
+        async with opened(to) as sink:
+            return await pending_orders(sink, found, patterns)
 
     drafting = asyncio.run(read())
     if drafting.left:

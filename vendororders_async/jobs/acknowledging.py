@@ -56,6 +56,8 @@ _TAKEN = {
     READY,
 }
 
+_OPEN = {SubmissionState.SENDING, SubmissionState.UNRESOLVED, SubmissionState.PROCESSING}
+
 _READERS = 32  # orders read at once; the limiter paces them
 _SENDERS = 4  # requests on their way at once: so many batches may be left without an answer
 _FRESH = 60.0  # seconds for which an order that was read stands as it was
@@ -303,12 +305,11 @@ class Acknowledging:
         batches = list(in_batches(ready, self._manner.batch, self._manner.largest_body))
 
         async def send(batch: list[Case]) -> None:
-            await self._look_again(batch)
-            batch = [case for case in batch if case.state == READY]
-            if not batch or self.error:
-                return
             try:
-                await self._submitter.send(batch)
+                await self._look_again(batch)
+                batch = [case for case in batch if case.state == READY]
+                if batch and not self.error:
+                    await self._submitter.send(batch)
             except (AuthError, AccessDenied) as error:
                 self.error = error  # what else is on its way is waited for
             for sent in _under_way(batch):
@@ -338,9 +339,9 @@ class Acknowledging:
         sent = case.submission
         state, reason = str(case.state) or NOT_SENT, case.reason
         if state == READY and not self._manner.dry_run:
-            state, reason = NOT_SENT, "the run ended before"
-        if state == NOT_SENT and self.error is not None:
-            reason = str(self.error)
+            state = NOT_SENT
+        if state == NOT_SENT and reason is None:
+            reason = str(self.error or "it was not sent, or did not arrive; try again")
         return AcknowledgementOutcome(
             account=self._name,
             api=self._api,
@@ -367,10 +368,10 @@ async def each(items: Iterable[T], job: Callable[[T], Awaitable[None]], at_once:
 
 
 def _under_way(cases: Iterable[Case]) -> list[list[Case]]:
-    """Return what was sent and has no outcome, by the transactions it went in."""
+    """Return what is to be found out about, by the transactions it went in."""
     found: dict[object, list[Case]] = {}
     for case in cases:
-        if case.submission is not None and not case.submission.state.has_outcome:
+        if case.submission is not None and case.state in _OPEN:
             key = case.submission.transaction_id or case.number
             found.setdefault(key, []).append(case)
     return list(found.values())

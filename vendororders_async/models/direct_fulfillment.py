@@ -14,6 +14,7 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 
+from . import common
 from .common import (
     Error,
     Identifier,
@@ -52,31 +53,18 @@ class TaxType(StrEnum):
     VAT = "VAT"
 
 
-class Address(Wire, frozen=True, kw_only=True):
+class Address(common.Address, frozen=True, kw_only=True):
     """Where a customer or a party is.
 
     Vendors who only print Amazon's labels get ``xxxxx`` in place of a customer's details.
     """
 
-    name: str | None = None
     attention: str | None = None
-    address_line1: str | None = None
-    address_line2: str | None = None
-    address_line3: str | None = None
-    city: str | None = None
-    county: str | None = None
-    district: str | None = None
-    state_or_region: str | None = None
-    postal_code: str | None = None
-    country_code: str | None = None
-    phone: str | None = None
 
 
-class TaxRegistrationDetails(Wire, frozen=True, kw_only=True):
+class TaxRegistrationDetails(common.TaxRegistrationDetails, frozen=True, kw_only=True):
     """A tax number, its kind, and the address it is registered at."""
 
-    tax_registration_type: str | None = None
-    tax_registration_number: str | None = None
     tax_registration_address: Address | None = None
     tax_registration_messages: str | None = None
 
