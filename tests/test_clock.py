@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta, timezone
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -171,3 +173,124 @@ def test_seconds_between_counts_forwards() -> None:
 
     assert clock.seconds_between(start, start + timedelta(seconds=1.5)) == 1.5
     assert clock.seconds_between(start + timedelta(minutes=1), start) == -60
+
+
+SECONDS = st.floats(0, 5, allow_nan=False)
+OFFSETS = st.floats(-200 * 86_400, 200 * 86_400, allow_nan=False)
+START = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """A request: seconds before it is sent, until it is answered, and until that is here."""
+
+    pause: float
+    there: float
+    back: float
+
+    @property
+    def flight(self) -> float:
+        """How long it takes."""
+        return self.there + self.back
+
+
+class TwoClocks:
+    """Ours and Amazon's, which is *offset* seconds ahead, and what ours learns of it."""
+
+    def __init__(self, offset: float) -> None:
+        self.offset = offset
+        self.elapsed = 0.0
+        self.clock = clock.ServerClock(self.ours)
+
+    def ours(self) -> datetime:
+        """Our present."""
+        return self.amazons() - timedelta(seconds=self.offset)
+
+    def amazons(self) -> datetime:
+        """Amazon's present."""
+        return START + timedelta(seconds=self.elapsed)
+
+    def ask(self, exchange: Exchange) -> datetime:
+        """Send a request, learn from its answer, and return the ``Date`` in it."""
+        self.elapsed += exchange.pause
+        sent_at = self.ours()
+        self.elapsed += exchange.there
+        date = clock.whole_second(self.amazons())
+        self.elapsed += exchange.back
+        self.clock.observe(date, sent_at, self.ours())
+        return date
+
+    @property
+    def error(self) -> float:
+        """How many seconds what is known of Amazon's clock is off."""
+        return abs(self.clock.offset.total_seconds() - self.offset)
+
+
+EXCHANGES = st.builds(Exchange, pause=SECONDS, there=SECONDS, back=SECONDS)
+
+
+@given(OFFSETS, st.lists(EXCHANGES, min_size=1, max_size=8))
+def test_amazons_clock_is_known_to_a_second_and_the_time_of_flight(
+    offset: float, exchanges: list[Exchange]
+) -> None:
+    """However far ours is off; each answer says more, and none makes it worse."""
+    clocks = TwoClocks(offset)
+    errors = [math.inf]
+    for exchange in exchanges:
+        clocks.ask(exchange)
+        errors.append(clocks.error)
+
+        assert clocks.error <= 1 + max(exchange.there, exchange.back) + 1e-5
+        assert clocks.error <= errors[-2] + 1e-5
+        assert abs(clocks.clock() - clocks.amazons()) <= timedelta(
+            seconds=1.00001 + exchange.flight
+        )
+
+
+@given(OFFSETS, OFFSETS, EXCHANGES, EXCHANGES)
+def test_a_clock_of_ours_that_is_set_is_followed_at_the_next_answer(
+    before: float, after: float, first: Exchange, second: Exchange
+) -> None:
+    """One answer is enough, whichever way and however far it was set."""
+    clocks = TwoClocks(before)
+    clocks.ask(first)
+    clocks.offset = after
+    clocks.ask(second)
+
+    assert clocks.error <= 1 + max(second.there, second.back) + 1e-5
+
+
+@given(OFFSETS, st.lists(EXCHANGES, min_size=1, max_size=8), SECONDS)
+def test_what_is_certain_is_past_on_both_clocks(
+    offset: float, exchanges: list[Exchange], later: float
+) -> None:
+    """Never ahead of ours, nor of Amazon's by more than an answer can tell."""
+    clocks = TwoClocks(offset)
+    for exchange in exchanges:
+        clocks.ask(exchange)
+    clocks.elapsed += later
+    certain = clocks.clock.certain()
+    unknown = 1 + min(one.there for one in exchanges)
+
+    assert certain <= clocks.ours()
+    assert certain <= clocks.amazons() + timedelta(seconds=unknown + 1e-5)
+
+
+@given(EXCHANGES, st.integers(-1_000, 1_000))
+def test_clocks_that_agree_are_left_alone(exchange: Exchange, milliseconds: int) -> None:
+    """What whole seconds and the flight explain is no difference."""
+    clocks = TwoClocks(0.0)
+    clocks.elapsed = 10 + milliseconds / 1_000
+    clocks.ask(exchange)
+
+    assert clocks.clock.offset == timedelta()
+    assert repr(clocks.clock) == "<ServerClock +0.0 s>"
+
+
+@given(st.integers(367, 700_000), st.booleans())
+def test_a_date_that_is_nonsense_teaches_nothing(days: int, is_ahead: bool) -> None:
+    """A clock as far off as that could not have connected; the calendar may end there."""
+    known = clock.ServerClock(lambda: START)
+    date = START + timedelta(days=days) * (1 if is_ahead else -1)
+    known.observe(date, START, START)
+
+    assert known() == START

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from fakes import (
+    EPOCH,
     REFRESH_TOKEN,
     SECRET,
     FakeGate,
@@ -96,6 +97,7 @@ class Scene:
         self.gate = gate or FakeGate()
         self.limiters = OneGate(self.gate)
         self.events: list[Event] = []
+        self.now: Callable[[], datetime] = virtual_now
 
     @property
     def dispatcher(self) -> Dispatcher:
@@ -105,7 +107,7 @@ class Scene:
             self.tokens,
             self.limiters,
             observer=self.events.append,
-            now=virtual_now,
+            now=self.now,
         )
 
     async def send(
@@ -676,3 +678,107 @@ def test_a_failed_call_leaves_its_place(step: Step) -> None:
         return repr(scene.transport.places)
 
     assert run(scenario()).startswith("<Places 0 of 100 taken, 0 waiting")
+
+
+def dated(text: str) -> Answer:
+    """Return a page whose ``Date`` says *text*."""
+    return Answer(200, CIMultiDict(HEADERS, Date=text), OK.body)
+
+
+class SetClock:
+    """Our clock, which is *ahead* of Amazon's by so many seconds; it can be set."""
+
+    def __init__(self, ahead: float = 0.0) -> None:
+        self.ahead = timedelta(seconds=ahead)
+
+    def __call__(self) -> datetime:
+        """Return our present."""
+        return virtual_now() + self.ahead
+
+
+@pytest.mark.parametrize("ahead", [0.0, 90.0, -90.0, 86_400.0, -86_400.0])
+def test_when_a_request_was_sent_is_told_by_amazons_clock(ahead: float) -> None:
+    """Whatever ours says: versions are put in order by it, and documents are dated by it."""
+    scene = Scene([OK])
+    scene.now = SetClock(ahead)
+    scene.transport = FakeTransport(lambda _sent: dated(http_date(virtual_now())))
+
+    reply = run(scene.send())
+    asked_at = EPOCH + timedelta(seconds=scene.requests[0].at)
+
+    assert abs(reply.asked_at - asked_at) <= timedelta(seconds=1.2)
+
+
+@pytest.mark.parametrize("set_by", [3_600.0, -3_600.0])
+def test_our_clock_may_be_set_while_a_request_is_under_way(set_by: float) -> None:
+    """What it was sent at is not shifted by that: a later version must not seem older."""
+    scene = Scene([OK])
+    scene.now = ours = SetClock()
+
+    def amazon(_sent: Sent) -> Answer:
+        ours.ahead += timedelta(seconds=set_by)
+        return dated(http_date(virtual_now()))
+
+    scene.transport = FakeTransport(amazon)
+
+    async def scenario() -> list[Reply[Any]]:
+        dispatcher = scene.dispatcher
+        return [await dispatcher.send(ACCOUNT, READ) for _ in range(3)]
+
+    replies = run(scenario())
+
+    for reply, request in zip(replies, scene.requests, strict=True):
+        off = reply.asked_at - (EPOCH + timedelta(seconds=request.at))
+        assert abs(off) <= timedelta(seconds=1.2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "Thu, 99 Jul 2026 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -1200",
+        "Mon, 01 Jan 0001 00:00:00 +1200",
+        "Mon, 01 Jan 2026 00:00:00 +99999999999999",
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+    ],
+)
+def test_without_a_date_that_makes_sense_our_clock_is_believed(text: str) -> None:
+    """A proxy's nonsense costs nothing; the same goes for an answer without a date."""
+    scene = Scene([dated(text), dated(text), OK])
+
+    async def scenario() -> list[Reply[Any]]:
+        dispatcher = scene.dispatcher
+        return [await dispatcher.send(ACCOUNT, READ) for _ in range(3)]
+
+    replies = run(scenario())
+
+    assert [reply.asked_at for reply in replies] == [
+        pytest.approx(EPOCH + timedelta(seconds=one.at), abs=timedelta(milliseconds=1))
+        for one in scene.requests
+    ]
+
+
+def test_an_answer_without_a_date_leaves_what_is_known() -> None:
+    """One that said how far off we are still holds."""
+    scene = Scene([OK])
+    scene.now = SetClock(3_600.0)
+
+    async def scenario() -> Reply[Any]:
+        script: list[Step] = [dated(http_date(virtual_now())), OK]
+        scene.transport = FakeTransport(script)
+        dispatcher = scene.dispatcher
+        await dispatcher.send(ACCOUNT, READ)
+        return await dispatcher.send(ACCOUNT, READ)
+
+    reply = run(scenario())
+    off = reply.asked_at - (EPOCH + timedelta(seconds=scene.requests[1].at))
+
+    assert abs(off) <= timedelta(seconds=1.2)
+
+
+def http_date(moment: datetime) -> str:
+    """Write *moment* as HTTP does."""
+    return email.utils.format_datetime(moment.replace(microsecond=0), usegmt=True)

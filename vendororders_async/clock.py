@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -17,6 +18,9 @@ HISTORY_MONTHS = 6
 
 _AGE = re.compile(r"(\d+)\s*([smhdw])", re.IGNORECASE)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+# Certificates live about a year: a clock that is further off would not even connect.
+_FURTHEST_OFF = timedelta(days=366)
 
 _STORED_WIDTH = len("2019-08-20T14:00:00.000000Z")
 
@@ -107,3 +111,47 @@ def parse_age(text: str) -> timedelta | None:
     if match is None:
         return None
     return timedelta(**{_UNITS[match[2].lower()]: int(match[1])})
+
+
+class ServerClock:
+    """Our clock, and how far the other side's is from it, as its answers say.
+
+        clock = ServerClock(now)
+        clock.observe(date, sent_at, received_at)   # of an answer; both by our clock
+        clock()                                     # what time it is over there
+
+    A ``Date`` header has whole seconds, and was written between sending and receiving: as
+    long as that can be, the other clock is taken for ours. It is corrected by no more than
+    an answer proves, at once, so that it also follows when ours is set.
+    """
+
+    def __init__(self, now: Callable[[], datetime] = now) -> None:
+        self._now = now
+        self.offset = timedelta()
+        self.is_known = False  # whether there was an answer to tell
+
+    def __repr__(self) -> str:
+        return f"<ServerClock {self.offset.total_seconds():+.1f} s>"
+
+    def __call__(self) -> datetime:
+        """Return the present by the other side's clock."""
+        return self._now() + self.offset
+
+    def observe(self, date: datetime, sent_at: datetime, received_at: datetime) -> None:
+        """Learn from an answer that says it was made at *date*, unless that is nonsense.
+
+        *sent_at* and *received_at* are by our clock, as it was when the request was sent.
+        """
+        if abs(date - sent_at) > _FURTHEST_OFF:
+            return
+        least, most = date - received_at, date + timedelta(seconds=1) - sent_at
+        self.offset = max(least, min(self.offset, most))
+        self.is_known = True
+
+    def corrected(self, moment: datetime) -> datetime:
+        """Return what *moment* by our clock is by the other one."""
+        return moment + self.offset
+
+    def certain(self) -> datetime:
+        """Return the present by whichever clock is behind: nobody is past it yet."""
+        return self._now() + min(self.offset, timedelta())

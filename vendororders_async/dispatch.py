@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from types import TracebackType
 from typing import Generic, Protocol, TypeVar
@@ -59,7 +60,8 @@ class TokenSource(Protocol):
 class Reply(msgspec.Struct, Generic[T], frozen=True):
     """What a call brought: the decoded answer, and when and how fast it came.
 
-    *asked_at* is when the attempt that succeeded was sent, *seconds* how long it took.
+    *asked_at* is when the attempt that succeeded was sent, by Amazon's clock, *seconds* how
+    long it took.
     """
 
     content: T
@@ -69,6 +71,8 @@ class Reply(msgspec.Struct, Generic[T], frozen=True):
 
 class Dispatcher:
     """Sends calls for accounts; safe to use from any number of tasks.
+
+    *clock* is Amazon's, as far as its answers tell it from ours.
 
     Raises from `send`:
         InvalidArgument: the call could not be meant; nothing was sent.
@@ -90,6 +94,7 @@ class Dispatcher:
         self._limiters = limiters
         self._tell = observer
         self._now = now
+        self.clock = clock.ServerClock(now)
 
     async def prepare(
         self, account: Account, operation: Operation[object] | None = None
@@ -217,11 +222,13 @@ class Dispatcher:
         try:
             answer = await self._exchange(account, call, token, passage, place)
             gate.observe(answer.status, answer.headers, passage.sent_at)
+            if (date := _moment_in(answer.headers.get("Date", ""))) is not None:
+                self.clock.observe(date, passage.asked_at, passage.ended_at())
             content = _content(operation, account, answer)
         except BaseException:
             place.leave()
             raise
-        return Reply(content, passage.asked_at, passage.seconds())
+        return Reply(content, self.clock.corrected(passage.asked_at), passage.seconds())
 
     async def _exchange(
         self, account: Account, call: Call[T], token: str, passage: _Passage, place: Place
@@ -309,6 +316,10 @@ class _Passage:
     def seconds(self) -> float:
         return self._time() - self.sent_at
 
+    def ended_at(self) -> datetime:
+        """Return the present by the clock as it was; it may have been set meanwhile."""
+        return self.asked_at + timedelta(seconds=self.seconds())
+
     def made(self, account: Account, operation: str, answer: Answer | None) -> AttemptMade:
         return AttemptMade(
             account=account.name,
@@ -372,10 +383,17 @@ def _retry_after(answer: Answer) -> float | None:
         return max(0.0, float(text))
     except ValueError:
         pass
+    until = _moment_in(text)
+    return max(0.0, clock.seconds_between(clock.now(), until)) if until else None
+
+
+@lru_cache(maxsize=16)  # hundreds of answers come within one second
+def _moment_in(text: str) -> datetime | None:
+    """Return what a header that holds a date says, None where it says none."""
     try:
-        until = parsedate_to_datetime(text)
-    except ValueError:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
         return None
-    if until.tzinfo is None:  # it says -0000: in UTC, without saying where
-        until = until.replace(tzinfo=UTC)
-    return max(0.0, clock.seconds_between(clock.now(), clock.utc(until)))
+    if moment.tzinfo is None:  # it says -0000: in UTC, without saying where
+        moment = moment.replace(tzinfo=UTC)
+    return clock.utc(moment)
