@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from vendororders_async.chains import PageRequest, Progress, Sighting, Span
 from vendororders_async.errors import (
@@ -19,9 +17,7 @@ from vendororders_async.errors import (
 from vendororders_async.planner import (
     Planner,
     Verdict,
-    covered_until,
     in_flight,
-    missing,
 )
 from vendororders_async.usage import UsagePlan
 from vendororders_async.windows import FinishedWindow, Window, WindowSet
@@ -161,55 +157,6 @@ def test_a_refused_window_across_the_horizon_is_asked_again_for_what_is_served()
     assert failure.window.before == rest.span.window.after
     assert rest.span.window.before == NOW - 179 * DAY
     assert planner.failed(rest, SPURIOUS, now=NOW).verdict is Verdict.GIVEN_UP
-
-
-def test_what_is_finished_and_settled_is_not_missing() -> None:
-    """A window that ended long before it was read is not asked again."""
-    finished = FinishedWindow(days_ago(60, 40), NOW - 20 * DAY)
-
-    gaps = missing(days_ago(90, 10), [finished], reread=7 * DAY)
-
-    assert list(gaps) == [days_ago(90, 60), days_ago(40, 10)]
-
-
-def test_what_was_fresh_when_it_was_read_is_missing_again() -> None:
-    """Amazon publishes late, so the last days before the reading are read again."""
-    finished = FinishedWindow(days_ago(60, 20), NOW - 20 * DAY)
-
-    gaps = missing(days_ago(60, 20), [finished], reread=7 * DAY)
-
-    assert list(gaps) == [days_ago(27, 20)]
-    assert missing(days_ago(60, 20), [finished], reread=timedelta()) == WindowSet()
-
-
-@given(st.lists(st.tuples(st.integers(0, 100), st.integers(1, 30), st.integers(0, 40))))
-def test_reading_what_is_missing_leaves_nothing_missing(
-    entries: list[tuple[int, int, int]],
-) -> None:
-    """Whatever was finished before, the gaps complete it, and no gap was settled."""
-    wanted = days_ago(90, 10)
-    finished = [
-        FinishedWindow(days_ago(age + length, age), NOW - read * DAY)
-        for age, length, read in entries
-    ]
-    gaps = missing(wanted, finished, reread=7 * DAY)
-    settled = WindowSet(part for one in finished if (part := one.settled(7 * DAY)))
-
-    assert WindowSet([wanted]) - gaps - settled == WindowSet()
-    assert gaps - settled == gaps
-
-
-def test_coverage_ends_at_the_first_gap_after_its_beginning() -> None:
-    """A hole at the beginning is no coverage at all, whatever was read after it."""
-    finished = [
-        FinishedWindow(window, NOW)
-        for window in (days_ago(30, 25), days_ago(25, 20), days_ago(10, 5))
-    ]
-
-    assert covered_until(finished, NOW - 30 * DAY) == NOW - 20 * DAY
-    assert covered_until(finished, NOW - 8 * DAY) == NOW - 5 * DAY
-    assert covered_until(finished, NOW - 15 * DAY) is None
-    assert covered_until([], NOW) is None
 
 
 def test_requests_in_flight_follow_latency() -> None:

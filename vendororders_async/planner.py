@@ -18,13 +18,13 @@ from .clock import horizon
 from .errors import BadRequest, PaginationError, RequestError
 from .operations import LARGEST_PAGE
 from .usage import UsagePlan
-from .windows import FinishedWindow, Window, WindowSet
+from .windows import FinishedWindow, Window
 
 # More than these would only wait at the limiter, each holding a connection.
 _SPARE_REQUESTS = 2
 _MOST_REQUESTS = 64
 # Amazon's horizon moves while a long job runs and while a request is under way
-_HORIZON_SLACK = timedelta(minutes=5)
+HORIZON_SLACK = timedelta(minutes=5)
 _PAGE_SIZES = (LARGEST_PAGE, 10)  # then one by one
 # With nothing known, windows are cut for the burst that is there anyway, but not finer;
 # and again when it has come back before any answer did.
@@ -72,25 +72,6 @@ class Split(msgspec.Struct, frozen=True):
     parts: tuple[Window, ...]
 
 
-def missing(
-    wanted: Window, finished: Iterable[FinishedWindow], *, reread: timedelta
-) -> WindowSet:
-    """Return what of *wanted* has to be read, given what was *finished* before.
-
-    A part that ended less than *reread* before it was read is read again.
-    """
-    settled = (entry.settled(reread) for entry in finished)
-    return WindowSet([wanted]) - WindowSet(window for window in settled if window)
-
-
-def covered_until(finished: Iterable[FinishedWindow], since: datetime) -> datetime | None:
-    """Return up to when everything from *since* on was read; None if that itself was not."""
-    for block in WindowSet(one.window for one in finished):
-        if block.after <= since < block.before:
-            return block.before
-    return None
-
-
 def in_flight(plan: UsagePlan, latency: float) -> int:
     """Return how many requests must be under way to use *plan* at *latency* seconds."""
     return min(math.ceil(plan.rate * latency) + _SPARE_REQUESTS, _MOST_REQUESTS)
@@ -117,14 +98,23 @@ class Planner:
     *sorted_streams* are those whose rows Amazon can sort by the date that bounds them. Of
     the others a window is never left before its last page: what is sorted by its creation
     and filtered by its change seems to rise, and some of it comes at the very end.
+
+    With *guesses* off nothing is split as long as nothing is known: where little is expected,
+    silence means that Amazon is away.
     """
 
-    def __init__(self, spans: Iterable[Span], *, sorted_streams: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        spans: Iterable[Span],
+        *,
+        sorted_streams: Iterable[str] = (),
+        guesses: bool = True,
+    ) -> None:
         in_order = sorted_spans(spans)
         self._waiting = deque(PageRequest(span) for span in in_order)
         self._chains = {span: Chain(span) for span in in_order}
         self._restarted: set[Span] = set()
-        self._spread_count = 0
+        self._spread_count = 0 if guesses else _MOST_SPREADS + 1
         self._leant_on = set(sorted_streams)  # until their order was leant on in vain
         self._read_count, self._read_pages, self._read_seconds = 0, 0, 0.0
 
@@ -132,6 +122,11 @@ class Planner:
         return (
             f"<Planner {len(self._chains)} windows open, {len(self._waiting)} requests waiting>"
         )
+
+    @property
+    def may_guess(self) -> bool:
+        """Whether `spread` may still find something to cut."""
+        return self._spread_count <= _MOST_SPREADS
 
     def next(self, capacity: int) -> list[PageRequest]:
         """Return up to *capacity* requests that can be sent now."""
@@ -272,7 +267,7 @@ class Planner:
         if request.next_token and error.is_spurious and request.span not in self._restarted:
             self._restarted.add(self._again(chain, limit=chain.limit))
             return Failure(Verdict.RESTARTED, window)
-        served = horizon(now) + _HORIZON_SLACK
+        served = horizon(now) + HORIZON_SLACK
         if request.next_token or window.after >= served:
             return Failure(Verdict.GIVEN_UP, window, self._close(chain))
         if window.before > served:
