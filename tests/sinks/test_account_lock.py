@@ -118,9 +118,37 @@ async def test_lock_files_are_private(sink: SqliteSink, path: Path) -> None:
         files = list(directory.iterdir())
 
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600]
-    assert files[0].name.startswith("x-us.")
-    assert files[0].name.isascii()
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600, 0o600]
+    assert all(file.name.startswith("x-us.") and file.name.isascii() for file in files)
+
+
+async def test_the_apis_of_an_account_are_locked_apart(sink: SqliteSink, path: Path) -> None:
+    """One can be written beside the other; who locks the account keeps both out."""
+    async with SqliteSink(path) as other, sink.lock_api("acme-us", "retail"):
+        async with other.lock_api("acme-us", "direct_fulfillment"):
+            with pytest.raises(SinkError, match="another run"):
+                async with other.lock_api("acme-us", "retail"):
+                    pass
+        with pytest.raises(SinkError, match="another run"):
+            async with other.lock("acme-us"):
+                pass
+    async with SqliteSink(path) as other, sink.lock("acme-us"):
+        for api in ("retail", "direct_fulfillment"):
+            with pytest.raises(SinkError, match="another run"):
+                async with other.lock_api("acme-us", api):
+                    pass
+        async with other.lock_api("acme-us (direct_fulfillment)", "retail"):
+            pass
+
+
+async def test_half_a_lock_is_let_go(sink: SqliteSink, path: Path) -> None:
+    """Who cannot lock all of an account keeps nobody from what was free of it."""
+    async with SqliteSink(path) as other, sink.lock_api("acme-us", "direct_fulfillment"):
+        with pytest.raises(SinkError, match="another run"):
+            async with other.lock("acme-us"):
+                pass
+        async with other.lock_api("acme-us", "retail"):
+            pass
 
 
 def test_a_lock_that_cannot_be_made_says_so(tmp_path: Path) -> None:

@@ -198,6 +198,21 @@ def test_details_weigh_most_then_dates_then_the_asking() -> None:
     )
 
 
+def test_a_date_ahead_of_its_time_is_not_the_last_word() -> None:
+    """The corrected version replaces it, though its own date is the earlier one."""
+    bogus = row_of(purchaseOrderStateChangedDate="2027-11-21T12:00:00Z").version
+    corrected = row_of(purchaseOrderStateChangedDate="2026-11-21T12:30:00Z").version
+    corrected = msgspec.structs.replace(corrected, asked_at=LATER)
+    older = Version("f", ASKED, EARLIER)
+
+    assert bogus.own_date_at is not None
+    assert corrected.own_date_at is not None
+    assert bogus.own_date_at > corrected.own_date_at
+    assert corrected.is_newer_than(bogus)
+    assert not bogus.is_newer_than(corrected)
+    assert bogus.is_newer_than(older)
+
+
 @given(st.lists(VERSIONS, min_size=1, max_size=4))
 def test_the_winner_does_not_depend_on_the_order_of_arrival(versions: list[Version]) -> None:
     """However versions arrive, the same one stays."""

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from canaries import DAY, NOW, OLD, YOUNG, direct, files_with, forget, page, store
+from canaries import DAY, LATER, NOW, OLD, YOUNG, direct, files_with, forget, page, store
 
+from vendororders_async.changes import OrderChanged, OrderCreated
 from vendororders_async.errors import SinkError
+from vendororders_async.redaction import redact
 from vendororders_async.sinks.base import Purged
 from vendororders_async.sinks.rows import digest_of
 from vendororders_async.sinks.sqlite import SqliteSink
@@ -38,6 +40,26 @@ async def test_whoever_loads_from_here_sees_it(sink: SqliteSink, select: Select)
     assert all(one != other for one, other in zip(after[0][1:4], before[0][1:4], strict=True))
     assert after[0][4:] == before[0][4:]
     assert after[0][2] == cursor > before[0][2]
+
+
+async def test_what_became_of_an_order_names_it_as_it_is(sink: SqliteSink) -> None:
+    """Its versions' digests are those of what is left, its numbers and documents too."""
+    old, new = direct("A1"), direct("A1", orderStatus="SHIPPED")
+    await store(sink, page(old), page(new, asked_at=NOW + DAY))
+    before = await sink.changes(0)
+    await store(sink, page(direct("B2", YOUNG), window=LATER))
+    await forget(sink)
+    created, changed, young = await sink.changes(0)
+
+    assert isinstance(created, OrderCreated)
+    assert isinstance(changed, OrderChanged)
+    assert isinstance(young, OrderCreated)
+    for one, other in ((created, old), (changed, new)):
+        assert bytes(one.document) == redact(other)
+        assert one.digest == digest_of(redact(other))
+    assert changed.previous_digest == created.digest
+    assert [created.sequence, changed.sequence] == [one.sequence for one in before]
+    assert young.digest == digest_of(direct("B2", YOUNG))
 
 
 async def test_an_older_version_is_as_old_as_its_order(sink: SqliteSink) -> None:

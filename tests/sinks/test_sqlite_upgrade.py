@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from vendororders_async.changes import OrderChanged
 from vendororders_async.errors import SinkError
 from vendororders_async.models.retail_procurement import Order
 from vendororders_async.pages import decode_document
@@ -18,7 +19,10 @@ from vendororders_async.sinks.sqlite import SqliteSink
 from vendororders_async.sinks.sqlite_upgrade import SCHEMA_VERSION, bring_up_to_date
 from vendororders_async.windows import Window
 
-VERSION_1 = Path(__file__).with_name("version_1.sql").read_text(encoding="utf-8")
+SCHEMAS = {
+    version: Path(__file__).with_name(f"version_{version}.sql").read_text(encoding="utf-8")
+    for version in range(1, SCHEMA_VERSION)
+}
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LEDGER = Ledger("acme-us", "retail", "created", "amazon")
 WINDOW = Window(NOON - timedelta(days=1), NOON)
@@ -27,13 +31,22 @@ DOCUMENT = (
 )
 
 
+@pytest.fixture(params=SCHEMAS)
+def version(request: pytest.FixtureRequest) -> int:
+    """Every older version, one after the other."""
+    number: int = request.param
+    return number
+
+
 @pytest.fixture
-def old(path: Path) -> Path:
-    """A store as version 1 made it, with an order, a window and a stream in it."""
+def old(path: Path, version: int) -> Path:
+    """A store as an older version made it, with an order, a window and a stream in it."""
     noon = "2026-11-21T12:00:00.000000Z"
     owner = ("acme-us", "retail", "created", "amazon")
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(f"PRAGMA journal_mode = WAL; BEGIN; {VERSION_1} COMMIT;")
+        connection.executescript(
+            f"PRAGMA journal_mode = WAL; BEGIN; {SCHEMAS[version]} COMMIT;"
+        )
         connection.execute(
             "INSERT INTO purchase_orders (account, api, purchase_order_number, digest, "
             "has_details, asked_at, change_seq, first_seen_at, updated_at, "
@@ -70,15 +83,19 @@ async def test_an_older_store_becomes_a_new_one(old: Path, tmp_path: Path) -> No
         [written] = await sink.write(
             Arrival(LEDGER, WINDOW, NOON + timedelta(hours=1), [document])
         )
+        [change] = await sink.changes(0)
 
     assert schema_of(old) == schema_of(tmp_path / "new.db")
     assert (window.window, order.document) == (WINDOW, DOCUMENT.encode())
     assert (pending.purchase_order_number, pending.why) == ("A1", "new")
     assert written.outcome is Outcome.CHANGED
+    assert isinstance(change, OrderChanged)
+    assert [one.kind for one in change.lines] == ["added", "removed"]
     with closing(sqlite3.connect(old)) as reader:
         assert reader.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 
 
+@pytest.mark.parametrize("version", [1], indirect=True)
 async def test_views_are_made_anew(old: Path, tmp_path: Path) -> None:
     """What an older version had in their place is not left there."""
     with closing(sqlite3.connect(old)) as connection:
@@ -125,18 +142,18 @@ def test_a_store_is_brought_up_to_date_once(old: Path) -> None:
 async def test_a_failed_upgrade_leaves_the_older_store(old: Path) -> None:
     """It is one transaction: what is in its way costs nothing but the upgrade."""
     with closing(sqlite3.connect(old)) as connection:
-        connection.execute("CREATE TABLE to_acknowledge (x)")
-        connection.execute("CREATE INDEX submissions ON to_acknowledge (x)")
+        connection.execute("CREATE TABLE obstacle (x)")
+        connection.execute("CREATE INDEX consumers ON obstacle (x)")
         connection.commit()
     before = schema_of(old)
-    with pytest.raises(SinkError, match="there is already an index named submissions"):
+    with pytest.raises(SinkError, match="there is already an index named consumers"):
         async with SqliteSink(old):
             pass
 
     assert schema_of(old) == before
 
 
-async def test_an_older_store_is_read_as_it_is(old: Path) -> None:
+async def test_an_older_store_is_read_as_it_is(old: Path, version: int) -> None:
     """Reading needs no upgrade and makes none; what was not there then says so."""
     async with SqliteSink(old, read_only=True) as sink:
         states = await sink.states()
@@ -144,7 +161,13 @@ async def test_an_older_store_is_read_as_it_is(old: Path) -> None:
         held = await sink.held("acme-us", "retail", ["A1"])
         accounts = await sink.accounts()
         purged = await sink.purge_account("acme-us", dry_run=True)
-        for call in (sink.pending(), sink.submissions("acme-us", "retail")):
+        news = [sink.changes(0), sink.last_change(), sink.request_rates()]
+        news += [sink.consumed("erp", "retail")]
+        if version == 1:
+            news += [sink.pending(), sink.submissions("acme-us", "retail")]
+        else:
+            assert len(await sink.pending()) == 1
+        for call in news:
             with pytest.raises(SinkError, match=r"orders\.db is of an older version.*backfill"):
                 await call
 
@@ -154,4 +177,4 @@ async def test_an_older_store_is_read_as_it_is(old: Path) -> None:
     assert accounts == {"acme-us"}
     assert purged == Purged(order_count=1)
     with closing(sqlite3.connect(old)) as reader:
-        assert reader.execute("PRAGMA user_version").fetchone() == (1,)
+        assert reader.execute("PRAGMA user_version").fetchone() == (version,)

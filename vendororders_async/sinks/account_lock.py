@@ -14,13 +14,14 @@ from ..errors import SinkError, one_line
 class AccountLock:
     """A lock on one account of one sink, held through a file in *directory*.
 
+    With a *part* it is on that part of the account, and knows nothing of the other parts.
     It excludes other processes and other locks of this one. The operating system lets go
     of it when the process ends, however it ends; the file stays. Both methods block.
     """
 
-    def __init__(self, directory: Path, account: str, sink: str) -> None:
+    def __init__(self, directory: Path, account: str, sink: str, part: str = "") -> None:
         self._what = f"account {one_line(account)} in {sink}"
-        self._path = directory / f"{safe_name(account)}.lock"
+        self._path = directory / f"{safe_name(account)}{part and f'.{part}'}.lock"
         # Whoever acquires it need not be the thread that releases it, nor share its hold.
         self._lock = FileLock(self._path, timeout=0, mode=0o600, thread_local=False)
 

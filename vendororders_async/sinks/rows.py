@@ -37,9 +37,9 @@ _PLAIN: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 class Version(msgspec.Struct, frozen=True, gc=False):
     """What decides between two versions of an order.
 
-    One with details beats one without; then the latest of the order's own dates counts,
-    then when it was asked for. The digest settles a draw, so that the order in which
-    pages arrive never does.
+    One with details beats one without; then the latest of the order's own dates counts
+    (none later than when it was asked for), then when it was asked for. The digest settles
+    a draw, so that the order in which pages arrive never does.
     """
 
     digest: str
@@ -53,7 +53,9 @@ class Version(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def _rank(self) -> tuple[bool, str, str, str]:
-        return self.has_details, self.own_date_at or "", self.asked_at, self.digest
+        # A date ahead of its time would be the last word: a correction has an earlier one.
+        own_date_at = min(self.own_date_at or "", self.asked_at)
+        return self.has_details, own_date_at, self.asked_at, self.digest
 
 
 class OrderRow(msgspec.Struct, frozen=True, gc=False):

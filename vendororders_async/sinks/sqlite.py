@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from .. import clock
+from ..changes import Change
 from ..clock import format_stored, parse_instant
 from ..errors import SinkError
+from ..operations import RETAIL_API
 from ..windows import FinishedWindow, Window
+from . import sqlite_changes as changes
+from . import sqlite_followed as followed
 from . import sqlite_ledger as ledgers
 from . import sqlite_purge as purges
 from . import sqlite_reader as readers
@@ -31,6 +35,8 @@ from .base import (
     Submission,
     Written,
 )
+from .followed import MOST_CHANGES, RequestRate, UnfinishedOrder
+from .rows import ORDER_TYPES
 from .sqlite_file import errors_explained, open_database
 from .sqlite_group import GroupCommit, Job, commit_together
 from .sqlite_pages import PageWriter
@@ -99,10 +105,21 @@ class SqliteSink:
     @asynccontextmanager
     async def lock(self, account: str) -> AsyncIterator[None]:
         """Keep other runs, in this process and in others, from writing for *account*."""
+        async with AsyncExitStack() as stack:
+            for api in ORDER_TYPES:
+                await stack.enter_async_context(self.lock_api(account, api))
+            yield
+
+    @asynccontextmanager
+    async def lock_api(self, account: str, api: str) -> AsyncIterator[None]:
+        """Keep other runs from writing for *account* in *api*."""
         thread = self._running()
         # one file has one lock, whatever links lead to it
         file = await thread.run(self._path.resolve)
-        lock = AccountLock(file.with_name(f"{file.name}.locks"), account, str(self._path))
+        # retail's is named as earlier versions named the account's
+        part = "" if api == RETAIL_API else api
+        folder = file.with_name(f"{file.name}.locks")
+        lock = AccountLock(folder, account, str(self._path), part)
         try:
             await thread.run(lock.acquire)
             yield
@@ -233,6 +250,77 @@ class SqliteSink:
     async def pending(self) -> list[PendingOrder]:
         """Return what is in the view ``to_acknowledge``, the most urgent first."""
         return await self._read(submitted.read_pending)
+
+    async def changes(
+        self,
+        after: int,
+        limit: int = MOST_CHANGES,
+        *,
+        api: str | None = None,
+        accounts: Sequence[str] | None = None,
+    ) -> list[Change]:
+        """Return what was recorded after the sequence number *after*, the oldest first."""
+        return await self._read(
+            lambda connection: changes.hand_out(
+                connection, after, limit, api=api, accounts=accounts
+            )
+        )
+
+    async def last_change(self) -> int:
+        """Return the last sequence number that was given, 0 before the first."""
+        return await self._read(changes.last)
+
+    async def consumed(self, consumer: str, api: str) -> dict[str, int]:
+        """Return the last sequence number that *consumer* has seen, by account."""
+        return await self._read(lambda connection: changes.consumed(connection, consumer, api))
+
+    async def consume(self, consumer: str, api: str, places: Mapping[str, int]) -> None:
+        """Remember up to where *consumer* has seen all, by account; none ever goes back."""
+        await self._change(
+            lambda connection: changes.consume(connection, consumer, api, places, self._stamp())
+        )
+
+    async def known_states(
+        self, account: str, api: str, numbers: Sequence[str]
+    ) -> dict[str, str | None]:
+        """Return the state of each of *numbers* whose details are stored."""
+        return await self._read(
+            lambda connection: followed.known_states(connection, account, api, numbers)
+        )
+
+    async def outdated(self, account: str, api: str, limit: int = 100) -> list[str]:
+        """Return orders to be read again, the longest waiting first."""
+        return await self._read(
+            lambda connection: followed.outdated(connection, account, api, limit)
+        )
+
+    async def forgo(self, account: str, api: str, number: str, asked_at: datetime) -> None:
+        """Let *number* be read again no more, unless its status moved after *asked_at*."""
+        await self._change(
+            lambda connection: followed.forgo(connection, account, api, number, asked_at)
+        )
+
+    async def unfinished(
+        self, account: str, api: str, final_states: Sequence[str]
+    ) -> list[UnfinishedOrder]:
+        """Return the orders with details whose state is none of *final_states*."""
+        return await self._read(
+            lambda connection: followed.unfinished(connection, account, api, final_states)
+        )
+
+    async def note_requests(
+        self, account: str, api: str, rates: Mapping[str, float], measured_at: datetime
+    ) -> None:
+        """Remember what following costs, in the place of what was measured before."""
+        await self._change(
+            lambda connection: followed.note_requests(
+                connection, account, api, rates, measured_at
+            )
+        )
+
+    async def request_rates(self) -> list[RequestRate]:
+        """Return what following costs, as it was last measured."""
+        return await self._read(followed.request_rates)
 
     async def accounts(self) -> frozenset[str]:
         """Return the accounts of which anything is kept, or was until the next `scrub`."""

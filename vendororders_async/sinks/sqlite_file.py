@@ -12,7 +12,7 @@ import msgspec
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from ..errors import SinkError, one_line
-from .sqlite_upgrade import SCHEMA_VERSION, bring_up_to_date
+from .sqlite_upgrade import SCHEMA_VERSION, bring_up_to_date, version_of
 
 APPLICATION_ID = 0x56504F31  # "VPO1"; as in schema.sql
 PATIENCE = 30.0  # seconds to wait while another process writes
@@ -109,6 +109,19 @@ def file_of(connection: sqlite3.Connection) -> str:
     """Return the name of the file that *connection* is open on."""
     (_, _, file) = connection.execute("PRAGMA database_list").fetchone()
     return str(file)
+
+
+def require_version(connection: sqlite3.Connection, oldest: int, what: str) -> None:
+    """Refuse a store of an older version, which can only have been opened for reading.
+
+    Raises:
+        SinkError: it does not know *what*, which came with the version *oldest*.
+    """
+    if version_of(connection) < oldest:
+        raise SinkError(
+            f"{file_of(connection)} is of an older version, which does not know {what}; "
+            "any backfill into it brings it up to date"
+        )
 
 
 def _make_private(path: Path) -> None:

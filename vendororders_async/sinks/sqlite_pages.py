@@ -17,6 +17,8 @@ from ..clock import format_stored
 from ..models import direct_fulfillment
 from ..models.retail_procurement import Order, OrderStatus
 from ..pages import Document, Row
+from . import sqlite_changes as changes
+from . import sqlite_followed as followed
 from . import sqlite_ledger as ledgers
 from .base import Arrival, Outcome, Written
 from .rows import (
@@ -30,11 +32,9 @@ from .rows import (
     same_content,
     status_row,
 )
+from .sqlite_changes import NewVersion
+from .sqlite_numbers import AT_ONCE, by_count, marks, padded
 
-# Numbers looked up together, and rows written by one statement: a page's at most. SQLite
-# lets go of Python's lock at each step, and to get it back from a busy event loop costs more
-# than the step: a page that took a hundred steps cost 3 ms more than in the loop itself.
-_AT_ONCE = (100, 10, 1)
 _KEY = ("account", "api", "purchase_order_number")
 _STAMPS = ("change_seq", "first_seen_at", "updated_at")
 
@@ -92,21 +92,19 @@ class _Table(msgspec.Struct, frozen=True):
         return cls(
             row=row,
             values=attrgetter(*fields),
-            # Each number is bound by itself: json_each(?) would end one at a NUL.
-            held={
-                count: f"SELECT json_group_array(json_array(purchase_order_number, {version})) "
+            held=by_count(
+                f"SELECT json_group_array(json_array(purchase_order_number, {version})) "
                 f"FROM {name} WHERE account = ? AND api = ? "
-                f"AND purchase_order_number IN ({_marks(count)})"
-                for count in _AT_ONCE
-            },
+                "AND purchase_order_number IN ({numbers})"
+            ),
             document=f"SELECT document FROM {name} "
             f"WHERE account = ? AND api = ? AND purchase_order_number = ?",
             upserts={
                 count: f"INSERT INTO {name} ({', '.join(columns)}) "
-                f"VALUES {', '.join([f'({_marks(len(columns))})'] * count)} "
+                f"VALUES {', '.join([f'({marks(len(columns))})'] * count)} "
                 f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET "
                 + ", ".join(f"{one} = excluded.{one}" for one in changing)
-                for count in _AT_ONCE
+                for count in AT_ONCE
             },
             supersede=supersede,
         )
@@ -127,10 +125,6 @@ class _Held(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 _HELD = msgspec.json.Decoder(list[_Held])
-
-
-def _marks(count: int) -> str:
-    return ", ".join("?" * count)
 
 
 _orders = partial(
@@ -179,35 +173,42 @@ class PageWriter:
         documents = self._arrival.documents
         written: dict[int, Written] = {}
         for group in _groups(documents):
-            answers = self._write_group(_TABLES[group.kind], group.places)
+            answers = self._write_group(group)
             written.update(zip(group.places.values(), answers, strict=True))
         for place, document in enumerate(documents):
             if document.content is None:
                 written[place] = self._set_aside(document)
         return [written[place] for place in range(len(documents))]
 
-    def _write_group(self, table: _Table, places: dict[str, int]) -> list[Written]:
+    def _write_group(self, group: _Group) -> list[Written]:
+        table, places = _TABLES[group.kind], group.places
         held = self._held(table, list(places))
         written: list[Written] = []
         rows: list[tuple[object, ...]] = []
         superseded: list[tuple[str, ...]] = []
+        versions: list[NewVersion] = []
         for number, place in places.items():
             document = self._arrival.documents[place]
+            assert document.content is not None  # noqa: S101 - what has none is in no group
             digest = digest_of(document.raw)
             before = held.get(number)
             if before is not None and before.digest == digest:
                 written.append(Written(number, Outcome.UNCHANGED))
                 continue
             row = table.row(document.content, document.raw, digest, self._asked_at)
+            version = NewVersion(row, document.content)
             if before is None:
                 written.append(Written(number, Outcome.NEW))
-            elif self._replaces(table, row, before):
+            elif (replaced := self._replaced(table, row, before)) is not None:
                 written.append(Written(number, Outcome.CHANGED, before.digest))
                 superseded.append((*self._owner, number))
+                if before.has_details:
+                    version = NewVersion(row, document.content, before.digest, replaced)
             else:
                 written.append(Written(number, Outcome.UNCHANGED))
                 continue
             rows.append(self._values(table.values(row)))
+            versions.append(version)
         self._note_asked(
             number
             for (number, place), answer in zip(places.items(), written, strict=True)
@@ -216,11 +217,27 @@ class PageWriter:
         if superseded and table.supersede is not None:
             self._connection.executemany(table.supersede, superseded)
         self._upsert(table, rows)
+        self._note_changes(group, versions)
         return written
+
+    def _note_changes(self, group: _Group, versions: list[NewVersion]) -> None:
+        """Record what became of the orders, and which of them are outdated by it or no more."""
+        told = [
+            one for one in versions if isinstance(one.row, StatusRow) or one.row.has_details
+        ]
+        changes.record(self._connection, self._owner, told, self._stamp)
+        if group.kind is OrderStatus:
+            moved = [one.row for one in told if isinstance(one.row, StatusRow)]
+            followed.note_moved(self._connection, self._owner, moved, self._asked_at)
+        elif group.kind is Order:  # the others have no statuses
+            read = [
+                number for number, place in group.places.items() if self._has_details(place)
+            ]
+            followed.note_read(self._connection, self._owner, read, self._asked_at)
 
     def _upsert(self, table: _Table, rows: list[tuple[object, ...]]) -> None:
         start = 0
-        for count in _AT_ONCE:
+        for count in AT_ONCE:
             while len(rows) - start >= count:
                 some = rows[start : start + count]
                 self._connection.execute(table.upserts[count], tuple(chain.from_iterable(some)))
@@ -246,18 +263,18 @@ class PageWriter:
 
     def _held(self, table: _Table, numbers: list[str]) -> dict[str, _Held]:
         """Return what is there of *numbers*, which are a group's."""
-        count = min(one for one in _AT_ONCE if one >= len(numbers))
-        padded = numbers + numbers[-1:] * (count - len(numbers))
-        rows = self._connection.execute(table.held[count], (*self._owner, *padded))
+        count, some = padded(numbers)
+        rows = self._connection.execute(table.held[count], (*self._owner, *some))
         (found,) = rows.fetchone()
         return {held.purchase_order_number: held for held in _HELD.decode(found)}
 
-    def _replaces(self, table: _Table, row: OrderRow | StatusRow, held: _Held) -> bool:
+    def _replaced(self, table: _Table, row: OrderRow | StatusRow, held: _Held) -> str | None:
+        """Return the document that *row* takes the place of; None if it does not."""
         if not row.version.is_newer_than(held.version()):
-            return False
+            return None
         key = (*self._owner, row.purchase_order_number)
         (document,) = self._connection.execute(table.document, key).fetchone()
-        return not same_content(row.document, document)
+        return None if same_content(row.document, document) else document
 
     def _values(self, fields: tuple[object, ...]) -> tuple[object, ...]:
         if self._change_seq is None:
@@ -290,7 +307,7 @@ def _groups(documents: Sequence[Document[Row]]) -> list[_Group]:
             last is None
             or last.kind is not kind
             or number in last.places
-            or len(last.places) == _AT_ONCE[0]
+            or len(last.places) == AT_ONCE[0]
         ):
             last = _Group(kind, {})
             groups.append(last)

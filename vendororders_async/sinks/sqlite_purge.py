@@ -25,13 +25,17 @@ PORTION = 200  # documents a transaction
 _PATIENCE = 1.0  # seconds to wait for readers; writers wait as long
 
 # Ledgers first: no window may claim what is gone. Streams last: they say whose a store is.
-_LEDGERS = ("windows", "begun_windows", "account_settings")
+_LEDGERS = (
+    *("windows", "begun_windows", "account_settings"),
+    *("outdated_orders", "request_rates", "consumers"),
+)
 _DOCUMENTS = {
     "purchase_orders": "order_count",
     "purchase_order_statuses": None,
     "superseded_orders": "version_count",
     "quarantine": "quarantine_count",
     "submissions": None,
+    "changes": None,
 }
 _STREAMS = "account_streams"
 _TABLES = (*_LEDGERS, *_DOCUMENTS, _STREAMS, "purged_accounts")
@@ -69,6 +73,16 @@ UPDATE OR REPLACE superseded_orders SET document = ?, digest = ?
 WHERE account = ? AND api = ? AND purchase_order_number = ? AND change_seq = ? AND digest = ?
 """
 
+# What is recorded of an order names its versions by their digests; the numbers of what is
+# recorded stay. The API is NAMING_API, written out for the index.
+_RENAME = """
+UPDATE changes SET
+    digest = CASE digest WHEN ?4 THEN ?3 ELSE digest END,
+    previous_digest = CASE previous_digest WHEN ?4 THEN ?3 ELSE previous_digest END
+WHERE account = ?1 AND api = 'direct_fulfillment' AND purchase_order_number = ?2
+    AND ?4 IN (digest, previous_digest)
+"""
+
 _SET_ASIDE = """
 SELECT digest, first_seen_at, document FROM quarantine
 WHERE account = ? AND api = ? AND digest > ?
@@ -80,6 +94,10 @@ _REDACT_SET_ASIDE = """
 UPDATE OR REPLACE quarantine SET document = ?, digest = ?
 WHERE account = ? AND api = ? AND digest = ?
 """
+
+
+# A key, which ends with the digest, and the new document and digest of what it led to
+_Redacted = tuple[tuple[Any, ...], tuple[str | bytes, str]]
 
 
 class Runner(Protocol):
@@ -147,6 +165,7 @@ class People(NamedTuple):
             connection.executemany(
                 _REDACT_NEWEST, [(*new, *moved, *self._owner, *key) for key, new in redacted]
             )
+            self._rename(connection, redacted)
         return _Portion(len(redacted), _next_key([row[:1] for row in found]))
 
     def _superseded(
@@ -160,7 +179,15 @@ class People(NamedTuple):
             connection.executemany(
                 _REDACT_SUPERSEDED, [(*new, *self._owner, *key) for key, new in redacted]
             )
+            self._rename(connection, redacted)
         return _Portion(len(redacted), _next_key([row[:-1] for row in found]))
+
+    def _rename(self, connection: sqlite3.Connection, redacted: Sequence[_Redacted]) -> None:
+        """Let what is recorded of orders name their versions as they are called now."""
+        connection.executemany(
+            _RENAME,
+            [(self.account, key[0], digest, key[-1]) for key, (_, digest) in redacted],
+        )
 
     def _set_aside(self, connection: sqlite3.Connection, after: tuple[object, ...]) -> _Portion:
         found = connection.execute(_SET_ASIDE, (*self._owner, *after, PORTION)).fetchall()
@@ -285,10 +312,8 @@ def _at(
     return lambda connection: portion(connection, key)
 
 
-def _redacted(
-    found: Sequence[tuple[tuple[Any, ...], str | bytes]],
-) -> list[tuple[tuple[Any, ...], tuple[str | bytes, str]]]:
-    """Return those of *found* that change: their keys, new documents and digests."""
+def _redacted(found: Sequence[tuple[tuple[Any, ...], str | bytes]]) -> list[_Redacted]:
+    """Return those of *found* that change."""
     changed = []
     for key, document in found:
         redacted = without_people(_bytes(document))

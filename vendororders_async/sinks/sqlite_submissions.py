@@ -9,11 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 from ..clock import format_stored, parse_instant
-from ..errors import SinkError
 from .base import Held, PendingOrder, Submission, SubmissionState
-from .sqlite_file import durable_transaction, file_of
+from .sqlite_file import durable_transaction, require_version
 from .sqlite_ledger import LOOKED_UP
-from .sqlite_upgrade import SCHEMA_VERSION, version_of
+
+_SINCE_VERSION = 2
 
 _RECORD = """
 INSERT INTO submissions (
@@ -74,7 +74,7 @@ def read_submissions(
     connection: sqlite3.Connection, account: str, api: str, numbers: Sequence[str] | None
 ) -> list[Submission]:
     """Return what was submitted for *numbers*, or for all orders, the oldest first."""
-    _check_version(connection)
+    require_version(connection, _SINCE_VERSION, "what was acknowledged")
     if numbers is None:
         rows = connection.execute(_SUBMISSIONS, (account, api)).fetchall()
     else:
@@ -116,7 +116,7 @@ def note_account(
 
 def read_pending(connection: sqlite3.Connection) -> list[PendingOrder]:
     """Return the orders that wait for an acknowledgement, the most urgent first."""
-    _check_version(connection)
+    require_version(connection, _SINCE_VERSION, "what was acknowledged")
     return [
         PendingOrder(
             account=account,
@@ -132,15 +132,6 @@ def read_pending(connection: sqlite3.Connection) -> list[PendingOrder]:
             connection.execute(_PENDING)
         )
     ]
-
-
-def _check_version(connection: sqlite3.Connection) -> None:
-    """Refuse a store of version 1, which can only have been opened for reading."""
-    if version_of(connection) < SCHEMA_VERSION:
-        raise SinkError(
-            f"{file_of(connection)} is of an older version, which does not know what was "
-            "acknowledged; any backfill into it brings it up to date"
-        )
 
 
 def _row(one: Submission, stamp: str) -> tuple[str | None, ...]:

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from importlib import resources
 
-SCHEMA_VERSION = 2  # as in schema.sql
+SCHEMA_VERSION = 3  # as in schema.sql
 
 # What turns a store of this version into one of the next, before the schema is laid over it:
 # tables that are new come with the schema, views that change have to go first.
