@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import parse_qs
 
+import msgspec
 import pytest
-from fakes import REFRESH_TOKEN, SECRET, FakeTransport, an_account
+from fakes import REFRESH_TOKEN, SECRET, FakeTransport, Sent, an_account
 from virtual_time import run
 
-from vendororders_async.accounts import TOKEN_URL
+from vendororders_async.accounts import TOKEN_URL, Account
 from vendororders_async.auth import AccessTokens
 from vendororders_async.errors import (
     AuthError,
@@ -165,6 +166,46 @@ def test_a_refusal_stands_for_half_a_minute() -> None:
 
     assert [type(one) for one in outcomes] == [AuthError] * 6 + [str] * 5
     assert len(transport.sent) == 2
+
+
+def rotated(account: Account) -> Account:
+    """Return *account* after its application got another client secret."""
+    credentials = msgspec.structs.replace(account.credentials, client_secret="rotated")
+    return msgspec.structs.replace(account, credentials=credentials)
+
+
+def test_a_rotated_secret_does_not_wait_for_the_old_ones_refusal_to_end() -> None:
+    """Amazon refused the old one a moment ago, and takes the new one."""
+
+    def lwa(request: Sent) -> Answer:
+        return granted(1) if b"client_secret=rotated" in (request.body or b"") else REFUSED
+
+    transport = FakeTransport(lwa)
+
+    async def scenario() -> tuple[str, list[float]]:
+        tokens = AccessTokens(transport)
+        with pytest.raises(AuthError):
+            await tokens.get(ACCOUNT)
+        token = await tokens.get(rotated(ACCOUNT))
+        with pytest.raises(AuthError):
+            await tokens.get(ACCOUNT)  # which stands, and costs no request
+        return token, [request.at for request in transport.sent]
+
+    token, (first_at, second_at) = run(scenario())
+
+    assert token == "Atza|1"
+    assert second_at - first_at < 1
+
+
+def test_the_old_secrets_token_is_used_to_its_end() -> None:
+    """Calls that were under way while a secret was rotated are not disturbed."""
+    transport = FakeTransport([*GRANTED])
+
+    async def scenario() -> list[str]:
+        tokens = AccessTokens(transport)
+        return [await tokens.get(one) for one in (ACCOUNT, rotated(ACCOUNT), ACCOUNT, ACCOUNT)]
+
+    assert run(scenario()) == ["Atza|1", "Atza|2", "Atza|1", "Atza|1"]
 
 
 @pytest.mark.parametrize(

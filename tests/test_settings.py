@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from vendororders_async.accounts import Region, RestrictedData
+from vendororders_async.accounts import Account, Region, RestrictedData
 from vendororders_async.errors import ConfigurationError, InvalidArgument
-from vendororders_async.settings import accounts_from, chosen, load_accounts
+from vendororders_async.settings import (
+    ConfiguredAccounts,
+    accounts_from,
+    chosen,
+    load_accounts,
+)
 
 APPLICATION = '[application]\nclient_id = "amzn1.app"\nclient_secret = "hush"\n'
 ACCOUNT = '[[account]]\nname = "acme-us"\nrefresh_token = "Atzr|1"\n'
@@ -76,6 +83,27 @@ def test_secrets_come_from_environment_file_or_command(tmp_path: Path) -> None:
     assert credentials.refresh_token == "from-command"
 
 
+def test_it_is_known_which_variables_hold_secrets(tmp_path: Path) -> None:
+    """Of every account and application, also after they were taken out; ids are no secrets."""
+    path = written(
+        tmp_path,
+        '[applications.one]\nclient_id = { env = "ID" }\nclient_secret = { env = "ONE" }\n'
+        '[applications.two]\nclient_id = "i"\nclient_secret = { env = "TWO" }\n'
+        '[[account]]\nname = "a"\napplication = "one"\nrefresh_token = { env = "A" }\n'
+        '[[account]]\nname = "b"\napplication = "one"\nrefresh_token = "plain"\n',
+    )
+    source = ConfiguredAccounts(path, {"ID": "i", "ONE": "s", "TWO": "s", "A": "t"}, ["b"])
+    before = source.secret_variables
+    source.load()
+    first = source.secret_variables
+    written(tmp_path, APPLICATION + ACCOUNT.replace("acme-us", "b"))
+    source.load()
+
+    assert before == set()
+    assert first == {"ONE", "TWO", "A"}
+    assert source.secret_variables == first
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -102,6 +130,10 @@ def test_secrets_come_from_environment_file_or_command(tmp_path: Path) -> None:
         (
             APPLICATION + '[[account]]\nname = "a"\nrefresh_token = { command = ["false"] }\n',
             "failed",
+        ),
+        (
+            APPLICATION + '[[account]]\nname = "a"\nrefresh_token = { command = ["true"] }\n',
+            "printed nothing",
         ),
         (APPLICATION + ACCOUNT + 'restricted_data = "pii"\n', "auto, rdt, lwa, not 'pii'"),
         (
@@ -131,13 +163,27 @@ def test_what_is_wrong_with_a_file_is_said_with_its_place(
 def test_a_file_that_others_can_read_draws_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Secrets belong to one user."""
+    """Secrets belong to one user; it is said once, however often they are read again."""
     path = written(tmp_path, APPLICATION + ACCOUNT)
     path.chmod(0o644)
+    source = ConfiguredAccounts(path, {})
+    with caplog.at_level(logging.WARNING, "vendororders_async"):
+        source.load()
+        source.load()
+
+    assert caplog.text.count("chmod 600") == 1
+
+
+def test_a_group_that_may_read_the_file_draws_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is how a service that is let in by an access list looks."""
+    path = written(tmp_path, APPLICATION + ACCOUNT)
+    path.chmod(0o440)
     with caplog.at_level(logging.WARNING, "vendororders_async"):
         load_accounts(path)
 
-    assert "chmod 600" in caplog.text
+    assert caplog.text == ""
 
 
 def test_the_command_line_goes_before_the_environment(tmp_path: Path) -> None:
@@ -183,3 +229,164 @@ def test_an_account_says_how_it_treats_customers_and_time(tmp_path: Path) -> Non
         RestrictedData.AUTO,
         timedelta(hours=24),
     )
+
+
+KEPT = '[application]\nclient_id = "amzn1.app"\nclient_secret = { file = "secret" }\n' + ACCOUNT
+BERLIN = '[[account]]\nname = "berlin"\nrefresh_token = { file = "berlin.token" }\n'
+PARIS = '[[account]]\nname = "paris"\nrefresh_token = { file = "paris.token" }\n'
+
+
+def secrets(accounts: Iterable[Account]) -> dict[str, str]:
+    """Return the refresh token of each account."""
+    return {account.name: account.credentials.refresh_token for account in accounts}
+
+
+def test_a_rotated_secret_is_seen_and_read(tmp_path: Path) -> None:
+    """Somebody writes a new one into its file while a sync runs."""
+    (tmp_path / "secret").write_text("of spring\n")
+    source = ConfiguredAccounts(written(tmp_path, KEPT), {})
+    [before] = source.load()
+    had_changed = source.has_changed()
+    (tmp_path / "secret").write_text("of autumn\n")
+    has_changed = source.has_changed()
+    [after] = source.load()
+
+    assert (had_changed, has_changed, source.has_changed()) == (False, True, False)
+    assert before.credentials.client_secret == "of spring"
+    assert after.credentials.client_secret == "of autumn"
+    assert after.source == before.source  # the same data: nothing is read twice for it
+
+
+def test_a_secret_that_is_exchanged_as_containers_do_it_is_seen(tmp_path: Path) -> None:
+    """A link is turned round to another folder; text, length and time may all be the same."""
+    for version in ("one", "two"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "secret").write_text(version)
+        os.utime(tmp_path / version / "secret", (1.0, 1.0))
+    (tmp_path / "now").symlink_to("one")
+    (tmp_path / "secret").symlink_to(Path("now", "secret"))
+    source = ConfiguredAccounts(written(tmp_path, KEPT), {})
+    source.load()
+    had_changed = source.has_changed()
+    (tmp_path / "later").symlink_to("two")
+    (tmp_path / "later").rename(tmp_path / "now")
+
+    assert not had_changed
+    assert source.has_changed()
+    assert source.load()[0].credentials.client_secret == "two"
+
+
+def test_an_account_that_is_added_is_seen(tmp_path: Path) -> None:
+    """The accounts file itself is watched as well, and patterns hold for what is new."""
+    path = written(tmp_path, APPLICATION + ACCOUNT)
+    source = ConfiguredAccounts(path, {}, patterns=["acme-*"])
+    source.load()
+    more = ACCOUNT.replace("acme-us", "acme-jp") + ACCOUNT.replace("acme-us", "other")
+    path.write_text(APPLICATION + ACCOUNT + more)
+
+    assert source.has_changed()
+    assert [account.name for account in source.load()] == ["acme-us", "acme-jp"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("", "secret: empty"), (None, "secret: No such file")]
+)
+def test_a_secret_in_the_making_is_no_secret(
+    text: str | None, words: str, tmp_path: Path
+) -> None:
+    """Half written or not there for a moment: it is an error, and a change once it is there."""
+    if text is not None:
+        (tmp_path / "secret").write_text(text)
+    source = ConfiguredAccounts(written(tmp_path, KEPT), {})
+    with pytest.raises(ConfigurationError, match=words):
+        source.load()
+    had_changed = source.has_changed()
+    (tmp_path / "secret").write_text("of autumn")
+
+    assert not had_changed
+    assert source.has_changed()
+    assert source.load()[0].credentials.client_secret == "of autumn"
+
+
+def test_one_unreadable_secret_keeps_no_other_from_being_rotated(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What cannot be read stays as it was, or out if it is new, and a warning says so."""
+    path = written(tmp_path, APPLICATION + ACCOUNT + BERLIN)
+    (tmp_path / "berlin.token").write_text("Atzr|berlin")
+    source = ConfiguredAccounts(path, {})
+    source.load()
+    (tmp_path / "berlin.token").unlink()
+    path.write_text((APPLICATION + ACCOUNT).replace("Atzr|1", "Atzr|2") + BERLIN + PARIS)
+    with caplog.at_level(logging.WARNING, "vendororders_async"):
+        found = secrets(source.load())
+    (tmp_path / "berlin.token").write_text("Atzr|again")
+
+    assert found == {"acme-us": "Atzr|2", "berlin": "Atzr|berlin"}
+    assert [record.getMessage().partition("account ")[2] for record in caplog.records] == [
+        "berlin: refresh_token: berlin.token: No such file or directory; it stays as it was",
+        "paris: refresh_token: paris.token: No such file or directory; it is left out",
+    ]
+    assert source.has_changed()
+    assert secrets(source.load()) == {"acme-us": "Atzr|2", "berlin": "Atzr|again"}
+
+
+def test_at_the_beginning_everything_has_to_be_in_order(tmp_path: Path) -> None:
+    """Somebody is there to mend it."""
+    source = ConfiguredAccounts(written(tmp_path, APPLICATION + ACCOUNT + BERLIN), {})
+    with pytest.raises(ConfigurationError, match=r"account berlin: refresh_token"):
+        source.load()
+
+
+@pytest.mark.parametrize("text", ["[[account]\n", APPLICATION + PARIS])
+def test_a_file_without_a_usable_account_is_refused(text: str, tmp_path: Path) -> None:
+    """Whoever runs goes on with the accounts it has, until the file is mended."""
+    path = written(tmp_path, APPLICATION + ACCOUNT)
+    source = ConfiguredAccounts(path, {})
+    before = source.load()
+    path.write_text(text)
+    with pytest.raises(ConfigurationError):
+        source.load()
+    path.write_text(APPLICATION + ACCOUNT)
+
+    assert source.has_changed()
+    assert source.load() == before
+
+
+def test_a_pattern_whose_account_was_removed_is_an_error_of_the_settings(
+    tmp_path: Path,
+) -> None:
+    """It is one kind of error, whatever went wrong with the accounts."""
+    path = written(tmp_path, APPLICATION + ACCOUNT + ACCOUNT.replace("acme-us", "other"))
+    source = ConfiguredAccounts(path, {}, patterns=["acme-*"])
+    source.load()
+    path.write_text(APPLICATION + ACCOUNT.replace("acme-us", "other"))
+
+    with pytest.raises(ConfigurationError, match=r"acme-\*.*there are other"):
+        source.load()
+
+
+def test_a_command_is_run_once_a_time_and_again_the_next_time(tmp_path: Path) -> None:
+    """Hundreds of accounts share an application, and its secret may have been rotated."""
+    count = tmp_path / "count"
+    code = f"f = open({str(count)!r}, 'a+'); f.write('x'); f.seek(0); print(f.read())"
+    application = (
+        '[application]\nclient_id = "amzn1.app"\n'
+        f"client_secret = {{ command = {[sys.executable, '-c', code]!r} }}\n"
+    )
+    more = ACCOUNT.replace("acme-us", "other")
+    source = ConfiguredAccounts(written(tmp_path, application + ACCOUNT + more), {})
+    found = [[one.credentials.client_secret for one in source.load()] for _ in range(2)]
+
+    assert found == [["x", "x"], ["xx", "xx"]]
+
+
+def test_the_account_of_the_environment_is_read_the_same_way() -> None:
+    """There is no file to watch."""
+    environ = {"LWA_APP_ID": "i", "LWA_CLIENT_SECRET": "s", "SP_API_REFRESH_TOKEN": "t"}
+    source = ConfiguredAccounts(None, environ)
+    before = secrets(source.load())
+    environ["SP_API_REFRESH_TOKEN"] = "u"
+
+    assert not source.has_changed()
+    assert (before, secrets(source.load())) == ({"default": "t"}, {"default": "u"})

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from .accounts import Account
+from .accounts import Account, Credentials
 from .errors import AuthError, RequestError, ServerError, Throttled, TransportError, one_line
 from .models.lenient import REFUSED
 from .operations import Operation
@@ -55,7 +55,7 @@ _REFUSAL = msgspec.json.Decoder(_Refusal)
 
 
 class _Entry:
-    """The token of one refresh token, and how the last attempt at it went."""
+    """The token of one account's credentials, and how the last attempt at it went."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
@@ -77,13 +77,15 @@ class AccessTokens:
 
     However many calls wait for an account's token, one request is made; if it fails, it
     fails for all of them, and refused credentials are not tried again for half a minute.
-    Not more than a few accounts log in at the same time.
+    A client secret that was rotated makes them other credentials, tried at once; who still
+    holds the old ones goes on with the token that they got. Not more than a few accounts log
+    in at the same time.
     """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._logins = Places(_LOGINS_AT_ONCE)
-        self._entries: dict[tuple[str, str, str], _Entry] = {}
+        self._entries: dict[tuple[str, Credentials], _Entry] = {}
 
     async def get(self, account: Account) -> str:
         """Return an access token that lives for another minute at least.
@@ -147,8 +149,7 @@ class AccessTokens:
         return await self.get(account)
 
     def _entry(self, account: Account) -> _Entry:
-        credentials = account.credentials
-        key = (account.login_url, credentials.client_id, credentials.refresh_token)
+        key = (account.login_url, account.credentials)
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = _Entry()

@@ -6,7 +6,8 @@ import logging
 import os
 import stat
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -30,6 +31,9 @@ _log = logging.getLogger("vendororders_async")
 
 # A text, or a table that says where it is kept
 _Secret = str | dict[str, str | list[str]]
+
+# What tells a file from the one that was there before; None where there is none
+_Stamp = tuple[int, ...] | None
 
 
 class _Application(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,8 +71,7 @@ def accounts_from(
     Raises:
         ConfigurationError: there is none, or it cannot be used.
     """
-    path = path or environ.get("VENDORORDERS_ACCOUNTS") or None
-    return load_accounts(path, environ) if path else (Account.from_env(environ),)
+    return ConfiguredAccounts(path, environ).load()
 
 
 def load_accounts(
@@ -84,24 +87,93 @@ def load_accounts(
     Raises:
         ConfigurationError: the file or a secret cannot be read, or does not fit together.
     """
-    path = Path(path)
-    try:
-        found = msgspec.toml.decode(path.read_bytes(), type=_File)
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: {one_line(str(error))}") from None
-    if mode & (stat.S_IRGRP | stat.S_IROTH) and os.name == "posix":
-        _log.warning("%s can be read by other users; chmod 600 it", path)
-    if not found.account:
-        raise ConfigurationError(f"{path}: no [[account]] in it")
-    names = [one.name for one in found.account]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigurationError(f"{path}: two accounts are called {name!r}")
-    reader = _SecretReader(path.parent, environ)
-    return tuple(_account(one, found, reader, path) for one in found.account)
+    return ConfiguredAccounts(path, environ).load()
+
+
+class ConfiguredAccounts:
+    """The accounts that the user means, to be read again while a job runs.
+
+        source = ConfiguredAccounts("accounts.toml", patterns=["acme-*"])
+        accounts = source.load()
+        if source.has_changed():        # now and then
+            accounts = source.load()
+
+    Which ones *path* and *environ* mean, `accounts_from` says; *patterns* choose of them,
+    as `chosen` does. Both methods block, `load` as long as the secrets' commands take.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        environ: Mapping[str, str] = os.environ,
+        patterns: Iterable[str] = (),
+    ) -> None:
+        path = path or environ.get("VENDORORDERS_ACCOUNTS")
+        self._path = Path(path) if path else None
+        self._environ = environ
+        self._patterns = tuple(patterns)
+        self._stamps: dict[Path, _Stamp] = {}
+        self._known: dict[str, Account] = {}
+        self._secret_variables: frozenset[str] = frozenset()
+
+    @property
+    def secret_variables(self) -> frozenset[str]:
+        """The variables of the environment that a file which `load` has read keeps secrets in.
+
+        They are of all accounts, also of those that were not chosen or are no longer there.
+        """
+        return self._secret_variables
+
+    def load(self) -> tuple[Account, ...]:
+        """Return the accounts as they are now: files are read and commands run anew.
+
+        Once that went well, an account that cannot be used any more stays as it was, and a
+        new one is left out; a warning says so. The others do not wait for it.
+
+        Raises:
+            ConfigurationError: there is none, they cannot be used, or a pattern matches
+                nothing.
+        """
+        accounts = self._read(self._path) if self._path else [Account.from_env(self._environ)]
+        self._known = {account.name: account for account in accounts}
+        try:
+            return chosen(accounts, self._patterns)
+        except InvalidArgument as error:
+            raise ConfigurationError(str(error)) from None
+
+    def has_changed(self) -> bool:
+        """Say whether a file that `load` looked for is another one by now.
+
+        Neither the environment nor what a command would print is looked at.
+        """
+        return any(_stamp(path) != stamp for path, stamp in self._stamps.items())
+
+    def _read(self, path: Path) -> list[Account]:
+        reader = _Reader(path.parent, self._environ)
+        try:
+            found = _described(path, reader)
+            self._secret_variables |= _secret_variables(found)
+            if not self._known:
+                _warn_of_readers(path)
+            accounts = list(self._usable(found, reader, path))
+        finally:
+            self._stamps = reader.stamps
+        if not accounts:
+            raise ConfigurationError(f"{path}: no account in it can be used")
+        return accounts
+
+    def _usable(self, found: _File, reader: _Reader, path: Path) -> Iterator[Account]:
+        for given in found.account:
+            try:
+                yield _account(given, found, reader, path)
+            except ConfigurationError as error:
+                if not self._known:
+                    raise
+                known = self._known.get(given.name)
+                outcome = "it is left out" if known is None else "it stays as it was"
+                _log.warning("%s; %s", error, outcome, extra={"account": given.name})
+                if known is not None:
+                    yield known
 
 
 def chosen(accounts: Iterable[Account], patterns: Iterable[str]) -> tuple[Account, ...]:
@@ -122,16 +194,52 @@ def chosen(accounts: Iterable[Account], patterns: Iterable[str]) -> tuple[Accoun
     )
 
 
-def _account(given: _Account, found: _File, reader: _SecretReader, path: Path) -> Account:
+def _described(path: Path, reader: _Reader) -> _File:
+    try:
+        found = msgspec.toml.decode(reader.read(path), type=_File)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: {one_line(str(error))}") from None
+    if not found.account:
+        raise ConfigurationError(f"{path}: no [[account]] in it")
+    names = [one.name for one in found.account]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigurationError(f"{path}: two accounts are called {name!r}")
+    return found
+
+
+def _secret_variables(found: _File) -> set[str]:
+    secrets = [one.client_secret for one in _applications(found)]
+    secrets += [one.refresh_token for one in found.account]
+    return {
+        name
+        for given in secrets
+        if isinstance(given, dict) and isinstance(name := given.get("env"), str)
+    }
+
+
+def _warn_of_readers(path: Path) -> None:
+    # Not of a group: where an access list lets one user in, as systemd does for credentials,
+    # the group's bits show that. https://man7.org/linux/man-pages/man5/acl.5.html
+    with suppress(OSError):
+        if os.name == "posix" and path.stat().st_mode & stat.S_IROTH:
+            _log.warning("%s can be read by other users; chmod 600 it", path)
+
+
+def _account(given: _Account, found: _File, reader: _Reader, path: Path) -> Account:
     where = f"{path}: account {given.name}"
     application = _application(given, found, where)
     try:
         return Account(
             name=given.name,
             credentials=Credentials(
-                client_id=reader.read(application.client_id, f"{where}: client_id"),
-                client_secret=reader.read(application.client_secret, f"{where}: client_secret"),
-                refresh_token=reader.read(given.refresh_token, f"{where}: refresh_token"),
+                client_id=reader.secret(application.client_id, f"{where}: client_id"),
+                client_secret=reader.secret(
+                    application.client_secret, f"{where}: client_secret"
+                ),
+                refresh_token=reader.secret(given.refresh_token, f"{where}: refresh_token"),
             ),
             region=region_named(given.region, given.marketplace),
             endpoint=given.endpoint,
@@ -165,7 +273,7 @@ def _application(given: _Account, found: _File, where: str) -> _Application:
         if given.application not in found.applications:
             raise ConfigurationError(f"{where}: no [applications.{given.application}]")
         return found.applications[given.application]
-    every = [*found.applications.values(), *([found.application] if found.application else [])]
+    every = _applications(found)
     if len(every) != 1:
         raise ConfigurationError(
             f"{where}: say which application; {len(every)} are described in the file"
@@ -173,14 +281,27 @@ def _application(given: _Account, found: _File, where: str) -> _Application:
     return every[0]
 
 
-class _SecretReader:
-    """Reads a secret from where the file says it is kept."""
+def _applications(found: _File) -> list[_Application]:
+    return [*found.applications.values(), *([found.application] if found.application else [])]
+
+
+class _Reader:
+    """Reads files, and secrets from where the accounts file says they are kept.
+
+    It notes which files it looked for. A command that many accounts name runs once.
+    """
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        self.stamps: dict[Path, _Stamp] = {}
         self._folder = folder
         self._environ = environ
+        self._printed: dict[tuple[str, ...], tuple[str, str]] = {}
 
-    def read(self, given: _Secret, what: str) -> str:
+    def read(self, path: Path) -> bytes:
+        self.stamps[path] = _stamp(path)  # first: a change while it is read is seen later
+        return path.read_bytes()
+
+    def secret(self, given: _Secret, what: str) -> str:
         if isinstance(given, str):
             return given
         match given:
@@ -190,24 +311,46 @@ class _SecretReader:
                 return self._environ[name]
             case {"file": str(name), **rest} if not rest:
                 try:
-                    return (self._folder / name).expanduser().read_text().strip()
+                    text = self.read((self._folder / name).expanduser()).decode().strip()
                 except (OSError, UnicodeDecodeError) as error:
                     reason = getattr(error, "strerror", None) or "not text"
                     raise ConfigurationError(f"{what}: {name}: {reason}") from None
-            case {"command": list(command), **rest} if not rest and command:
-                return self._run(command, what)
+                if not text:  # as a file is for a moment while it is written
+                    raise ConfigurationError(f"{what}: {name}: empty")
+                return text
+            case {"command": list(words), **rest} if not rest and words:
+                command = tuple(words)
+                if command not in self._printed:
+                    self._printed[command] = _run(command)
+                text, trouble = self._printed[command]
+                if trouble:
+                    raise ConfigurationError(f"{what}: the command {command[0]!r} {trouble}")
+                return text
         raise ConfigurationError(
             f'{what}: a text, or {{ env = "…" }}, {{ file = "…" }} or {{ command = ["…"] }}'
         )
 
-    def _run(self, command: list[str], what: str) -> str:
-        try:
-            done = subprocess.run(  # noqa: S603 - the user's own command, from the user's own file
-                command, capture_output=True, check=True, text=True, timeout=_COMMAND_SECONDS
-            )
-        except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as error:
-            # not the error itself: it may quote what the command printed
-            raise ConfigurationError(
-                f"{what}: the command {command[0]!r} failed ({type(error).__name__})"
-            ) from None
-        return done.stdout.strip()
+
+def _run(command: tuple[str, ...]) -> tuple[str, str]:
+    """Return what *command* prints, and what was wrong with it."""
+    try:
+        done = subprocess.run(  # noqa: S603 - the user's own command, from the user's own file
+            command, capture_output=True, check=True, text=True, timeout=_COMMAND_SECONDS
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as error:
+        # not the error itself: it may quote what the command printed
+        return "", f"failed ({type(error).__name__})"
+    text = done.stdout.strip()
+    return text, "" if text else "printed nothing"
+
+
+def _stamp(path: Path) -> _Stamp:
+    """Return what is another one once the file was written, replaced or made readable.
+
+    Links are followed: secrets are often exchanged by turning one round.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
