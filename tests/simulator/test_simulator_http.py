@@ -221,6 +221,17 @@ def test_an_access_token_expires() -> None:
     assert login.owner(None, 100.0) is None
 
 
+def test_expired_tokens_are_forgotten() -> None:
+    """Months of logging in every hour do not fill the memory."""
+    account = simulated_account("demo")
+    login = Login([account], life=3600.0)
+    form = {"grant_type": "refresh_token"} | msgspec.to_builtins(account)
+    for hour in range(50):
+        login.exchange(form, at=hour * 3500.0)
+
+    assert repr(login) == "<Login 2 tokens, 0 accounts refused>"
+
+
 def test_an_account_can_be_taken_back() -> None:
     """Refusing has an end."""
     simulator = Simulator(Settings(orders=0))

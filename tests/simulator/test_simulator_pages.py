@@ -202,6 +202,22 @@ def test_updated_bounds_go_by_the_last_update() -> None:
     ) == ["N0000002"]
 
 
+def test_what_was_changed_is_not_taken_for_what_was_updated() -> None:
+    """The two lists are cut from indexes of their own, at the same places in these here."""
+    changed = NOW - timedelta(hours=1)
+    reader = Reader(
+        world_of(document(0), document(1, purchaseOrderChangedDate=changed.isoformat()))
+    )
+    first = reader.numbers(changedAfter=(changed - timedelta(seconds=1)).isoformat())
+    second = reader.numbers(
+        STATUSES,
+        updatedAfter=(START - timedelta(seconds=1)).isoformat(),
+        updatedBefore=(START + timedelta(seconds=1)).isoformat(),
+    )
+
+    assert (first, second) == (["N0000001"], ["N0000000"])
+
+
 def test_without_details_there_are_only_number_and_state() -> None:
     """includeDetails=false leaves two keys."""
     payload = Reader(world_of(document(1))).page(includeDetails="false")

@@ -195,6 +195,15 @@ def test_a_restricted_token_expires() -> None:
     assert token not in repr(tokens)
 
 
+def test_expired_restricted_tokens_are_forgotten() -> None:
+    """A token for every ten minutes of a month is still only the last one or two."""
+    tokens = RestrictedTokens(Settings(restricted_token_seconds=600.0))
+    for at in range(0, 30_000, 500):
+        tokens.create("demo", json.dumps(resources(V1)).encode(), float(at))
+
+    assert repr(tokens) == "<RestrictedTokens 2 tokens>"
+
+
 async def test_the_tokens_api_has_a_plan_of_its_own() -> None:
     """One a second and ten at once, whatever the other operations are granted."""
     async with plain_caller() as caller:

@@ -42,6 +42,12 @@ from vendororders_async.simulator.settings import coming_midnight, instant, micr
         ({"transaction_visible_seconds": -1.0}, "transaction_visible_seconds must be"),
         ({"transaction_failures": 1.5}, "transaction_failures must be between 0 and 1"),
         ({"largest_body": 0}, "largest_body must be"),
+        ({"arrivals_an_hour": -1.0}, "arrivals_an_hour must be at least 0"),
+        ({"direct_arrivals_an_hour": float("inf")}, "direct_arrivals_an_hour must be"),
+        ({"life_speed": 0.0}, "life_speed must be"),
+        ({"late_share": 1.5}, "late_share must be between 0 and 1"),
+        ({"changed_share": -0.5}, "changed_share must be between 0 and 1"),
+        ({"cancelled_share": 2.0}, "cancelled_share must be between 0 and 1"),
         ({"anchor": datetime(2026, 1, 1)}, "anchor needs a time zone"),  # noqa: DTZ001  # it is the point
         ({"faults": {"504": 0.1}}, "there is no fault '504'; there are 403, 429"),
         ({"faults": {"503": 1.1}}, "the probability of 503"),

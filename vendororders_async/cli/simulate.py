@@ -38,6 +38,21 @@ TOKEN_PATH = "/auth/o2/token"  # noqa: S105 - an address, no secret
 @click.option("--latency", type=float, default=0.2, show_default=True, help="Seconds.")
 @click.option("--accounts", type=int, default=1, show_default=True)
 @click.option(
+    "--arrivals",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="New orders an hour, for each account and in both APIs; and all orders live on.",
+)
+@click.option(
+    "--speed",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="How many times faster than at Amazon orders change, are acknowledged, received and "
+    "closed; at 3600 that takes minutes.",
+)
+@click.option(
     "--fault",
     "faults",
     multiple=True,
@@ -54,9 +69,11 @@ def command(
     burst: float,
     latency: float,
     accounts: int,
+    arrivals: float,
+    speed: float,
     faults: tuple[str, ...],
 ) -> int:
-    r"""Run a local Selling Partner API in the foreground.
+    """Run a local Selling Partner API in the foreground.
 
     Prints shell lines that point this tool at it (the path of an accounts file when there
     are several accounts); for example:
@@ -64,7 +81,10 @@ def command(
     \b
         vendororders simulate > simulator.env &
         . simulator.env && vendororders backfill --since 90d
-    """
+
+    With ``--arrivals 60 --speed 3600`` it lives: an order comes every minute, and within
+    minutes it is changed, acknowledged, received and closed.
+    """  # noqa: D301 - click wants that character itself, not its name
     settings = Settings(
         seed=seed,
         orders=orders,
@@ -74,6 +94,9 @@ def command(
         burst=burst,
         latency=latency,
         accounts=accounts,
+        arrivals_an_hour=arrivals,
+        direct_arrivals_an_hour=arrivals,
+        life_speed=speed,
         faults=dict(map(_fault, faults)),
     )
     with tempfile.TemporaryDirectory(prefix="vendororders-") as folder:

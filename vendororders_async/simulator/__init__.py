@@ -28,6 +28,13 @@ later answer replaces the earlier one, after 48 hours it replaces nothing, and w
 misspelt or without a netCost gets a 202 and does nothing. A Direct Fulfillment order is
 accepted whole or cancelled. ``Success`` is said there, and never in retail.
 
+If orders are to arrive, it has a life of its own, which the seed decides: new ones come at
+random moments, some of them days after the date by which they are listed; they and those
+of the history that are still open change (quantities, costs, windows, a line more or one
+cancelled) once or more often, are acknowledged as in Vendor Central, received in part and
+wholly, and closed; those of Direct Fulfillment are accepted, shipped or cancelled, of which
+no date tells. Everything happens when the clock passes its moment, whoever asks or not.
+
 It does not imitate: TLS, regions, delegation of tokens, "Amazon label only" vendors · the
 checking of product identifiers, parties, prices and quantities above the order's in
 acknowledgements, or units other than the order's · the dates that they promise, which no
@@ -42,6 +49,7 @@ whole history; created, changed and updated bounds together must all hold.
 
 from .calls import API_OPERATIONS, OPERATIONS, TOKEN, Call
 from .faults import BAD_ORDER_KINDS, KINDS, REFUSALS, TOKEN_KINDS, Injection
+from .life import Happening
 from .server import Served
 from .settings import Settings, SimulatedAccount
 from .simulator import Simulator, run_forever
@@ -60,6 +68,7 @@ __all__ = [
     "Acknowledgement",
     "Arrival",
     "Call",
+    "Happening",
     "Injection",
     "Kind",
     "Served",

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ..clock import parse_instant
-from .documents import ORDER, STATUS
+from .documents import ORDER, STATUS, read_document
 from .settings import micros
 from .shapes import Document, complete, filled, read_list
 from .timeline import SECOND, write_instant
@@ -71,10 +69,8 @@ def answered(record: Record, acknowledgement: Document, at: datetime) -> Record 
     """Return *record* as it is after *acknowledgement*, or None if that changes nothing."""
     if record.state == "Closed" or not is_effective(acknowledgement):
         return None
-    before = msgspec.json.decode(record.text(STATUS))
-    order, status = acknowledged(
-        msgspec.json.decode(record.text(ORDER)), before, acknowledgement, at
-    )
+    before = read_document(record.text(STATUS))
+    order, status = acknowledged(read_document(record.text(ORDER)), before, acknowledgement, at)
     if status == before:
         return None
     return written_record(order, status, available=record.available)
@@ -82,7 +78,7 @@ def answered(record: Record, acknowledgement: Document, at: datetime) -> Record 
 
 def decided(record: Record, accepted: Mapping[str, int] | None, at: datetime) -> Record | None:
     """Return *record* as somebody in Vendor Central leaves it; see `Simulator.acknowledge`."""
-    before = msgspec.json.decode(record.text(STATUS))
+    before = read_document(record.text(STATUS))
     items = []
     for line in before.get("itemStatus", ()):
         ordered = line.get("orderedQuantity", {}).get("orderedQuantity", {}).get("amount", 0)

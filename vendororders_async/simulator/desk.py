@@ -12,6 +12,7 @@ from .answers import Answer, invalid, not_found
 from .cache import ByteCache
 from .calls import Api
 from .documents import ORDER
+from .life import Life
 from .pages import Page, Pager, compress, enveloped
 from .queries import Refused, read_query
 from .restricted import RestrictedTokens
@@ -49,9 +50,11 @@ class Desk:
         worlds: Mapping[Api, Mapping[str, World]],
         settings: Settings,
         restricted: RestrictedTokens,
+        life: Life,
     ) -> None:
         self._worlds = worlds
         self._restricted = restricted
+        self._life = life
         # half of the room is for pages and half for the documents they are made of
         cache: ByteCache[Page] = ByteCache(settings.cache_bytes // 2)
         self._pagers = {
@@ -80,9 +83,16 @@ class Desk:
             settings,
         )
 
+    def settle(self, now: datetime) -> None:
+        """Let happen what is due by *now*; to be called before anybody looks."""
+        for moment in self.submissions.due(now):
+            self._life.settle(moment)
+            self.submissions.settle(moment)
+        self._life.settle(now)
+
     def answer(self, errand: Errand, spoil: Spoil | None = None) -> Answer:
         """Do what *errand* says; *spoil* makes one order of the answer undecodable."""
-        self.submissions.settle(errand.now)
+        self.settle(errand.now)
         try:
             match errand.operation:
                 case calls.ORDERS | calls.STATUSES | calls.DIRECT_ORDERS:

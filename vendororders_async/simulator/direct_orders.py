@@ -84,20 +84,23 @@ class DirectWriter:
             {"partyId": f"W{position:03d}{letter}", "address": address} for letter in "XYZ"
         ]
 
-    def records(self, settings: Settings, anchor: datetime) -> Iterator[Record]:
-        """Yield the record of every order of the history."""
-        for sketch in _sketches(settings, self._seed, anchor):
-            yield Record(
-                number=sketch.number,
-                available=sketch.available,
-                changed=None,
-                updated=sketch.available,
-                state=sketch.state,
-                is_cancelled=False,
-                vendor=str(self._sellers[sketch.vendor]["partyId"]),
-                warehouse=str(self._warehouses[sketch.warehouse]["partyId"]),
-                text=partial(self.written, sketch),
-            )
+    def sketches(self, settings: Settings, anchor: datetime) -> Iterator[DirectSketch]:
+        """Yield the outline of every order of the history."""
+        return _sketches(settings, self._seed, anchor)
+
+    def record(self, sketch: DirectSketch) -> Record:
+        """Return the record of a generated order."""
+        return Record(
+            number=sketch.number,
+            available=sketch.available,
+            changed=None,
+            updated=sketch.available,
+            state=sketch.state,
+            is_cancelled=False,
+            vendor=str(self._sellers[sketch.vendor]["partyId"]),
+            warehouse=str(self._warehouses[sketch.warehouse]["partyId"]),
+            text=partial(self.written, sketch),
+        )
 
     def written(self, sketch: DirectSketch, version: str) -> bytes:
         """Return the order as that *version* serves it."""
@@ -215,6 +218,21 @@ class DirectWriter:
         whole, rest = divmod(amount, 10**self._market.decimals)
         text = f"{whole}.{rest:0{self._market.decimals}d}" if self._market.decimals else whole
         return {"currencyCode": self._market.currency, "amount": str(text)}
+
+
+def new_direct_sketch(
+    random: Random, _: Settings, *, index: int, number: str, placed: int
+) -> DirectSketch:
+    """Return the outline of an order to which nothing has happened yet."""
+    return DirectSketch(
+        index=index,
+        number=f"D{number}",  # none of retail's, which are shorter
+        placed=placed,
+        available=placed,
+        state="NEW",
+        vendor=random.randrange(2),
+        warehouse=random.randrange(3),
+    )
 
 
 def encoded(order: Mapping[str, Any], version: str) -> bytes:

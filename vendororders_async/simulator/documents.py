@@ -13,11 +13,17 @@ from .seeds import seeded
 from .timeline import DAY, HOUR, SECOND, Sketch, write_instant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from .cache import ByteCache
 
 Document = dict[str, Any]
+
+#: Reads a document so that an amount such as 11.20, as a number, is written as it was.
+read_document: Callable[[bytes], Document] = msgspec.json.Decoder(
+    float_hook=lambda text: msgspec.Raw(text.encode())
+).decode
 
 #: The forms in which a retail order is written.
 ORDER, STATUS = "order", "status"
@@ -206,7 +212,7 @@ class Writer:
                     rejected=rejected,
                     received=received,
                     confirmation=confirmation,
-                    receipt=_receipt(received, accepted),
+                    receipt=receipt(received, accepted),
                     allows_backorder=position % 3 == 0,
                 )
             )
@@ -324,7 +330,8 @@ def _confirmation(accepted: int, rejected: int) -> str:
     return "PARTIALLY_ACCEPTED" if accepted else "REJECTED"
 
 
-def _receipt(received: int, accepted: int) -> str:
+def receipt(received: int, accepted: int) -> str:
+    """Return how much of what was accepted has arrived, in Amazon's word."""
     if not received:
         return "NOT_RECEIVED"
     return "RECEIVED" if received >= accepted else "PARTIALLY_RECEIVED"

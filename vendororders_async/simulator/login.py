@@ -63,6 +63,7 @@ class Login:
         if not _same(form["refresh_token"], account.refresh_token):
             return oauth_error(400, "invalid_grant", _NO_GRANT)
         token = f"Atza|simulated-{account.name}-{next(self._serial)}"
+        self._forget_expired(at)
         self._grants[token] = _Grant(account.name, at + self._life)
         body = {
             "access_token": token,
@@ -83,6 +84,11 @@ class Login:
             del self._grants[token]
             return None
         return grant.account
+
+    def _forget_expired(self, at: float) -> None:
+        """Let go of old tokens, the oldest of which expire first: all live equally long."""
+        while self._grants and next(iter(self._grants.values())).expires <= at:
+            del self._grants[next(iter(self._grants))]
 
     def client(self, client_id: str) -> str:
         """Return the name of the account with *client_id*, or nothing."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # Anything stronger costs the simulator more time than a loopback saves.
 GZIP_LEVEL = 1
 _SELECTIONS_KEPT = 64
+_KEY_SIZE = 1024  # bytes, about: what makes a small page large
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -165,10 +166,12 @@ class Pager:
         key = (self._account, self._world.version, ranges, question, cursor, zipped)
         page = None if spoil else self._cache.get(key)
         if page is None:
-            selection = self._selection((self._world.version, ranges), places, question.filters)
+            # ranges are of other indexes in the other list
+            index = (question.operation, self._world.version, ranges)
+            selection = self._selection(index, places, question.filters)
             page = self._build(question, cursor, selection, zipped=zipped, spoil=spoil)
             if not spoil:
-                self._cache.put(key, page, len(page.body))
+                self._cache.put(key, page, len(page.body) + _KEY_SIZE)
         if page.next_token is not None:
             self._tokens.issue(page.next_token, at)
         return page

@@ -84,6 +84,7 @@ class RestrictedTokens:
         except Refused as refused:
             return invalid(refused.code, refused.message, refused.details)
         token = f"Atz.sprdt|simulated-{account}-{next(self._serial)}"
+        self._forget_expired(at)
         self._passes[token] = Pass(account, at + self._life, resources)
         self.issued[account] += 1
         # at the top level, unlike the guide of 2021: amzn/selling-partner-api-docs issue 1396
@@ -100,6 +101,11 @@ class RestrictedTokens:
         self._passes = {
             token: one for token, one in self._passes.items() if one.account != account
         }
+
+    def _forget_expired(self, at: float) -> None:
+        """Let go of old tokens, the oldest of which expire first: all live equally long."""
+        while self._passes and next(iter(self._passes.values())).expires <= at:
+            del self._passes[next(iter(self._passes))]
 
 
 def refuses_access_tokens(settings: Settings) -> Answer | None:

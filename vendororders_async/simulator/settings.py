@@ -100,6 +100,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     transaction_failures: float = 0.0  # this share of submissions comes to nothing
     largest_body: int = 1_000_000  # bytes of a submission; Amazon does not say how many
 
+    # What happens of its own accord from the simulator's start on, if orders arrive; the shares
+    # are those of the orders that are late (by up to 5 days), change (some of them more than
+    # once), and are cancelled: a line of them, or all of one of Direct Fulfillment.
+    arrivals_an_hour: float = 0.0  # new orders of each account
+    direct_arrivals_an_hour: float = 0.0
+    life_speed: float = 1.0  # how many times faster than at Amazon things happen to orders
+    late_share: float = 0.02
+    changed_share: float = 0.2
+    cancelled_share: float = 0.05
+
     token_seconds: float = 3600.0  # how long an access token lives
     next_token_seconds: float = 3600.0
 
@@ -109,6 +119,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache_bytes: int = 512 * 1024 * 1024  # for documents and pages, half each
     write_ahead: bool = False  # write all documents before serving, as far as they fit
     keep_arrivals: bool = False  # remember every request, for tests that look at pacing
+    keep_happenings: bool = False  # and everything that happens of its own accord
 
     def __post_init__(self) -> None:
         """Refuse nonsense in one line."""
@@ -191,6 +202,9 @@ def _check_rest(settings: Settings) -> None:
         ("acknowledge_seconds", 0, math.inf),
         ("transaction_visible_seconds", 0, math.inf),
         ("largest_body", 1, math.inf),
+        ("arrivals_an_hour", 0, math.inf),
+        ("direct_arrivals_an_hour", 0, math.inf),
+        ("life_speed", 1e-6, math.inf),
     ):
         _within(name, getattr(settings, name), low, high)
 
@@ -202,6 +216,9 @@ def _check_shares(settings: Settings) -> None:
         "monday_batches",
         "empty_pages",
         "transaction_failures",
+        "late_share",
+        "changed_share",
+        "cancelled_share",
     ):
         _within(share, getattr(settings, share), 0, 1)
     if settings.peak_second > settings.peak_day:

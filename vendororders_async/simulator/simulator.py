@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from itertools import zip_longest
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,15 +13,16 @@ from .. import clock
 from ..errors import InvalidArgument
 from .acknowledge import decided
 from .bucket import Buckets, Plan
-from .cache import ByteCache
-from .calls import API_OPERATIONS, DIRECT, RESTRICTED_TOKEN, RETAIL, V1, V2021, VERSIONS, Api
+from .calls import API_OPERATIONS, DIRECT, RESTRICTED_TOKEN, RETAIL, V1, V2021, Api
 from .desk import Desk
-from .direct_orders import DirectWriter, direct_record
-from .documents import ORDER, STATUS, Writer
+from .direct_orders import direct_record
+from .documents import ORDER, STATUS
 from .faults import Faults, Injection, When
+from .judge import Judge, Works
+from .life import Happening, Life
 from .login import Login
 from .restricted import RestrictedTokens
-from .server import Served, Works, serving
+from .server import Served, serving
 from .settings import (
     Settings,
     account_names,
@@ -30,9 +30,10 @@ from .settings import (
     micros,
     simulated_account,
 )
-from .timeline import sketches, write_instant
+from .timeline import write_instant
 from .traffic import Traffic
-from .world import Key, Record, World, sketched_record, written_record
+from .world import Record, World, written_record
+from .worlds import books
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -55,7 +56,8 @@ class Simulator:
     Its orders are made when it is created, which takes some ten microseconds each; their
     documents are written when they are asked for, unless ``write_ahead`` is set. *now* is
     what time it is in the simulated world: orders of the future are not served yet.
-    Buckets, latency and the lives of tokens run on the event loop's clock instead.
+    Buckets, latency and the lives of tokens run on the event loop's clock instead. *judge*
+    is for those who hand over requests without HTTP.
     """
 
     def __init__(
@@ -66,28 +68,32 @@ class Simulator:
         names = account_names(self.settings.accounts)
         self.accounts = tuple(simulated_account(name) for name in names)
         self.traffic = Traffic(keep_arrivals=self.settings.keep_arrivals)
-        self._now = now
-        documents: ByteCache[bytes] = ByteCache(self.settings.cache_bytes // 2)
-        self._worlds: dict[Api, dict[str, World]] = {
-            RETAIL: {
-                name: self._retail(name, position, documents)
-                for position, name in enumerate(names)
-            },
-            DIRECT: {
-                name: self._direct(name, position, documents)
-                for position, name in enumerate(names)
-            },
-        }
-        if self.settings.write_ahead:
-            self._write_ahead(documents)
+        self.now = now
+        self._worlds: dict[Api, dict[str, World]] = {RETAIL: {}, DIRECT: {}}
+        made = books(self.settings, names, self.anchor)
+        for book in made:
+            self._worlds[book.api][book.account] = book.world
+        self._life = Life(made, self.settings, now())
         self._restricted = RestrictedTokens(self.settings)
-        self._desk = Desk(self._worlds, self.settings, self._restricted)
+        self._desk = Desk(self._worlds, self.settings, self._restricted, self._life)
         self._login = Login(self.accounts, life=self.settings.token_seconds)
         self._buckets = Buckets(
             Plan(self.settings.rate, self.settings.burst),
             {RESTRICTED_TOKEN: Plan(self.settings.token_rate, self.settings.token_burst)},
         )
         self._faults = Faults(self.settings.faults, seed=self.settings.seed)
+        self.judge = Judge(
+            Works(
+                settings=self.settings,
+                now=now,
+                login=self._login,
+                restricted=self._restricted,
+                buckets=self._buckets,
+                faults=self._faults,
+                desk=self._desk,
+                traffic=self.traffic,
+            )
+        )
 
     def __repr__(self) -> str:
         """Return how much there is of it."""
@@ -102,17 +108,7 @@ class Simulator:
 
         Port 0 is any free one; ``server.url`` says which it became.
         """
-        works = Works(
-            settings=self.settings,
-            now=self._now,
-            login=self._login,
-            restricted=self._restricted,
-            buckets=self._buckets,
-            faults=self._faults,
-            desk=self._desk,
-            traffic=self.traffic,
-        )
-        return serving(works, self.accounts, host=host, port=port)
+        return serving(self.judge, self.accounts, host=host, port=port)
 
     # What is true
 
@@ -166,8 +162,14 @@ class Simulator:
 
         What it says of effects is as of now.
         """
-        self._desk.submissions.settle(self._now())
+        self._desk.settle(self.now())
         return self._desk.submissions.taken
+
+    @property
+    def happenings(self) -> Sequence[Happening]:
+        """All that has happened of its own accord, oldest first, if the settings keep it."""
+        self._desk.settle(self.now())
+        return self._life.happenings
 
     # What can be changed while it runs
 
@@ -200,7 +202,7 @@ class Simulator:
         in whole seconds.
         """
         record = self._record(account, number)
-        moment = write_instant(micros(at or self._now()) // _SECOND * _SECOND)
+        moment = write_instant(micros(at or self.now()) // _SECOND * _SECOND)
         order = msgspec.json.decode(record.text(ORDER))
         status = msgspec.json.decode(record.text(STATUS))
         if edit is not None:
@@ -229,7 +231,7 @@ class Simulator:
                 any more.
         """
         record = self._record(account, number)
-        changed = decided(record, accepted, at or self._now())
+        changed = decided(record, accepted, at or self.now())
         if changed is None:
             raise InvalidArgument(f"{account}'s order {number!r} cannot be changed like this")
         self._world(account).put(changed)
@@ -314,33 +316,11 @@ class Simulator:
             operation, kind, times=times, account=account, when=when, seconds=seconds
         )
 
-    def _retail(self, name: str, position: int, documents: ByteCache[bytes]) -> World:
-        writer = Writer(
-            seed=self.settings.seed, account=name, position=position, cache=documents
-        )
-        outline = sketches(self.settings, name, self.anchor.astimezone(UTC))
-        return World(sketched_record(writer, sketch) for sketch in outline)
-
-    def _direct(self, name: str, position: int, documents: ByteCache[bytes]) -> World:
-        writer = DirectWriter(self.settings, name, position, cache=documents)
-        return World(writer.records(self.settings, self.anchor.astimezone(UTC)))
-
-    def _write_ahead(self, documents: ByteCache[bytes]) -> None:
-        """Have the cache filled, by every account alike, newest orders first."""
-        for api, forms in ((RETAIL, (ORDER, STATUS)), (DIRECT, VERSIONS)):
-            worlds = self._worlds[api].values()
-            newest = (sorted(world, key=_by_key, reverse=True) for world in worlds)
-            for records in zip_longest(*newest):
-                for record in filter(None, records):
-                    size = sum(len(record.text(form)) for form in forms)
-                    if documents.size + size > documents.limit:
-                        return
-
     def _served(
         self, api: Api, account: str, after: datetime | None, before: datetime | None
     ) -> Iterable[Record]:
         low = None if after is None else micros(after)
-        high = micros(self._now()) + 1
+        high = micros(self.now()) + 1
         if before is not None:
             high = min(high, micros(before))
         world = self._world(account, api)
@@ -355,7 +335,7 @@ class Simulator:
 
     def _world(self, account: str, api: Api = RETAIL) -> World:
         """Return the orders of *account*, with everything done that is due."""
-        self._desk.submissions.settle(self._now())
+        self._desk.settle(self.now())
         worlds = self._worlds[api]
         world = worlds.get(account)
         if world is None:
@@ -369,10 +349,6 @@ class Simulator:
         if record is None:
             raise InvalidArgument(f"{account} has no order {number!r}")
         return record
-
-
-def _by_key(record: Record) -> Key:
-    return record.key
 
 
 async def run_forever(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -108,6 +109,11 @@ class Submissions:
         self._pending.append(identifier)
         self.settle(now)
         return identifier
+
+    def due(self, now: datetime) -> list[datetime]:
+        """Return the moments by *now* at which something is still to take effect."""
+        moments = (self._taken[one].effective_at for one in self._pending)
+        return list(takewhile(lambda moment: moment <= now, moments))
 
     def settle(self, now: datetime) -> None:
         """Let take effect what was submitted long enough ago."""

@@ -32,6 +32,7 @@ _PEAK_AT = 0.6  # of the history, and not at its end: a season that is over
 _PEAK_FACTOR = 4.0
 _NUMBER_ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _NUMBER_LENGTH = 8
+_SERIAL_LENGTH = 3
 _USUAL_LINES = (1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8, 10, 12)
 
 _CHANGED = 0.21  # a little more than a fifth, since the newest cannot have changed yet
@@ -138,15 +139,52 @@ def order_numbers(random: Random, count: int) -> list[str]:
     return list(numbers)
 
 
+def new_number(random: Random, index: int) -> str:
+    """Return the number of an order that no history has: theirs have no zero."""
+    base, serial = len(_NUMBER_ALPHABET), ""
+    while index or len(serial) < _SERIAL_LENGTH:
+        index, digit = divmod(index, base)
+        serial = _NUMBER_ALPHABET[digit] + serial
+    chosen = random.choices(_NUMBER_ALPHABET, k=_NUMBER_LENGTH - _SERIAL_LENGTH - 1)
+    return f"{''.join(chosen)}0{serial}"
+
+
+def new_sketch(
+    random: Random, settings: Settings, *, index: int, number: str, placed: int
+) -> Sketch:
+    """Return the outline of an order to which nothing has happened yet."""
+    return Sketch(
+        index=index,
+        number=number,
+        placed=placed,
+        available=placed,
+        changed=None,
+        state="New",
+        state_changed=placed,
+        updated=placed,
+        vendor=random.randrange(3),
+        warehouse=random.randrange(60),
+        line_count=settings.items or random.choice(_USUAL_LINES),
+        cancelled_count=0,
+        is_imported=random.random() < _IMPORTED,
+        has_zone=random.random() >= _WITHOUT_ZONE,
+        oddity=_oddity(settings, index),
+    )
+
+
+def _oddity(settings: Settings, index: int) -> str:
+    if settings.oddities and index % _ODD_EVERY == _ODD_EVERY // 2:
+        return ODDITIES[(index // _ODD_EVERY) % len(ODDITIES)]
+    return ""
+
+
 def _sketch(
     random: Random, settings: Settings, index: int, *, number: str, placed: int, anchor: int
 ) -> Sketch:
     # What happens to an order happens before the last day of the history begins, so that
     # no document tells of a future; the orders of the last day are as they were placed.
     until = anchor - DAY
-    oddity = ""
-    if settings.oddities and index % _ODD_EVERY == _ODD_EVERY // 2:
-        oddity = ODDITIES[(index // _ODD_EVERY) % len(ODDITIES)]
+    oddity = _oddity(settings, index)
     if settings.oddities and index == settings.orders // 3:
         oddity = (
             "negative"  # an ordered quantity of -3: amzn/selling-partner-api-docs issue 2421
