@@ -25,10 +25,10 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"clock"}),
     frozenset({"windows", "usage", "models", "salvage", "evidence", "spreadsheets"}),
     # the API as data
-    frozenset({"pages", "accounts", "telemetry", "redaction", "acknowledgements"}),
-    frozenset({"operations"}),
+    frozenset({"pages", "accounts", "telemetry", "redaction", "acknowledgements", "changes"}),
+    frozenset({"operations", "differences"}),
     # what to ask next
-    frozenset({"chains"}),
+    frozenset({"chains", "coverage"}),
     frozenset({"planner", "detail_planner"}),
     # whose turn it is, for any of the next
     frozenset({"places"}),

@@ -67,7 +67,7 @@ INTERVAL = "2026-01-01T00:00:00Z/2026-01-02T00:00:00Z"
         (
             DetailMissing("germany", "getPurchaseOrder", "created", WINDOW, "A1", "gone"),
             logging.WARNING,
-            f"germany created {INTERVAL} no details of A1, only number and state stored: gone",
+            f"germany created {INTERVAL} no details of A1, what is known of it is stored: gone",
         ),
         (AccountFailed("germany", "refused"), logging.ERROR, "account germany: refused"),
     ],

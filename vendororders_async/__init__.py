@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .accounts import Account, Credentials, Region, RestrictedData
+from .changes import FieldChange, LineChange, OrderChanged, OrderCreated, StatusChanged
 from .errors import (
     AccessDenied,
     AcknowledgementError,
@@ -29,7 +30,7 @@ from .errors import (
     TransportError,
     VendorOrdersError,
 )
-from .settings import load_accounts
+from .settings import ConfiguredAccounts, load_accounts
 
 if TYPE_CHECKING:
     from .auth import AccessTokens
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .jobs.pending import pending
     from .jobs.purge import purge
     from .jobs.summary import AccountSummary, Summary
+    from .jobs.watch import sync, watch
     from .limiter import Limiters, Urgency
     from .restricted import OperationTokens
     from .transport import Transport
@@ -56,12 +58,17 @@ __all__ = [
     "AuthError",
     "BadRequest",
     "ConfigurationError",
+    "ConfiguredAccounts",
     "Credentials",
     "DecodeError",
+    "FieldChange",
     "InvalidArgument",
     "Limiters",
+    "LineChange",
     "NotFound",
     "OperationTokens",
+    "OrderChanged",
+    "OrderCreated",
     "PaginationError",
     "Region",
     "RequestError",
@@ -69,6 +76,7 @@ __all__ = [
     "RestrictedData",
     "ServerError",
     "SinkError",
+    "StatusChanged",
     "Summary",
     "Throttled",
     "Transport",
@@ -82,6 +90,8 @@ __all__ = [
     "open_clients",
     "pending",
     "purge",
+    "sync",
+    "watch",
 ]
 
 # What brings aiohttp with it is imported when first used: `import vendororders_async` and
@@ -101,6 +111,8 @@ _LATER = {
     "open_clients": ".client",
     "pending": ".jobs.pending",
     "purge": ".jobs.purge",
+    "sync": ".jobs.watch",
+    "watch": ".jobs.watch",
 }
 
 

@@ -96,7 +96,7 @@ class DetailStored(msgspec.Struct, frozen=True, gc=False):
 
 
 class DetailMissing(msgspec.Struct, frozen=True, gc=False):
-    """Amazon listed an order, and has no details of it: only number and state are stored."""
+    """Amazon knows of an order, and has no details of it: what is known of it is stored."""
 
     account: str
     operation: str
@@ -113,6 +113,14 @@ class OrdersQuarantined(msgspec.Struct, frozen=True, gc=False):
     account: str
     stream: str
     window: Window
+    count: int
+
+
+class VersionsStored(msgspec.Struct, frozen=True, gc=False):
+    """So many orders or statuses are durable in the sink that are new or say something else."""
+
+    account: str
+    stream: str
     count: int
 
 
@@ -144,13 +152,14 @@ class WindowSplit(msgspec.Struct, frozen=True, gc=False):
 
 
 class WindowFailed(msgspec.Struct, frozen=True, gc=False):
-    """A window was given up; nothing claims it."""
+    """A window was given up; nothing claims it. *status* is Amazon's last word, if any."""
 
     account: str
     stream: str
     window: Window
     reason: str
     request_id: str | None = None
+    status: int | None = None
 
 
 class BeyondHistory(msgspec.Struct, frozen=True, gc=False):
@@ -175,6 +184,21 @@ class AccountFailed(msgspec.Struct, frozen=True, gc=False):
     request_id: str | None = None
 
 
+class AccountSetAside(msgspec.Struct, frozen=True, gc=False):
+    """An account cannot be followed just now: it is tried again after *seconds*."""
+
+    account: str
+    reason: str
+    seconds: float
+    request_id: str | None = None
+
+
+class AccountTakenUp(msgspec.Struct, frozen=True, gc=False):
+    """An account that was set aside is followed again."""
+
+    account: str
+
+
 Event = (
     AttemptMade
     | RetryScheduled
@@ -185,6 +209,7 @@ Event = (
     | DetailStored
     | DetailMissing
     | OrdersQuarantined
+    | VersionsStored
     | WindowFinished
     | WindowRestarted
     | WindowSplit
@@ -192,6 +217,8 @@ Event = (
     | BeyondHistory
     | AccountFinished
     | AccountFailed
+    | AccountSetAside
+    | AccountTakenUp
 )
 
 Observer = Callable[[Event], None]
@@ -225,7 +252,7 @@ def log_event(event: Event) -> None:
         _log.log(level, "%s", message, extra=extra)
 
 
-def _words(event: Event) -> tuple[int, str]:  # noqa: PLR0911 - a table of events
+def _words(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911 - a table of events
     """Return how much *event* matters, and what it says; most say nothing."""
     match event:
         case AttemptMade():
@@ -243,7 +270,7 @@ def _words(event: Event) -> tuple[int, str]:  # noqa: PLR0911 - a table of event
         case WindowFailed():
             return logging.WARNING, f"{_place(event)} given up: {event.reason}"
         case DetailMissing():
-            what = f"no details of {event.purchase_order_number}, only number and state stored"
+            what = f"no details of {event.purchase_order_number}, what is known of it is stored"
             return logging.WARNING, f"{_place(event)} {what}: {event.reason}"
         case OrdersQuarantined():
             what = f"{event.count} could not be decoded, see `vendororders quarantine list`"
@@ -255,6 +282,11 @@ def _words(event: Event) -> tuple[int, str]:  # noqa: PLR0911 - a table of event
             )
         case AccountFailed():
             return logging.ERROR, f"account {event.account}: {event.reason}"
+        case AccountSetAside():
+            again = f"set aside, again in {event.seconds:.0f} s"
+            return logging.WARNING, f"account {event.account} {again}: {event.reason}"
+        case AccountTakenUp():
+            return logging.WARNING, f"account {event.account} is followed again"
         case _:
             return logging.NOTSET, ""
 

@@ -33,6 +33,7 @@ from vendororders_async.operations import api_named
 from vendororders_async.pages import decode_document
 from vendororders_async.redaction import redact
 from vendororders_async.sinks import Sink, open_sink
+from vendororders_async.sinks.sqlite import SqliteSink
 from vendororders_async.telemetry import Event
 from vendororders_async.transport import Answer
 
@@ -295,6 +296,24 @@ async def test_a_redacted_backfill_stores_nobody(
     assert retried == Retried(0, len(held))
     assert files
     assert [one for one in files if canaries_in(one.read_bytes())] == []
+
+
+@pytest.mark.parametrize(
+    ("held", "error"), [("retail", None), (API, "another run"), (None, "another run")]
+)
+async def test_it_runs_beside_whoever_writes_retail(
+    tmp_path: Path, held: str | None, error: str | None
+) -> None:
+    """But not beside another run of direct fulfillment, nor while all is locked."""
+    async with (
+        SqliteSink(tmp_path / "orders.db", now=now) as sink,
+        sink.lock_api("germany", held) if held else sink.lock("germany"),
+    ):
+        summary, _ = await read(Shop(1), sink)
+
+    told = summary.accounts["germany"].error
+    assert told is None if error is None else error in str(told)
+    assert summary.orders == (error is None)
 
 
 def test_orders_that_are_asked_for_one_by_one_are_redacted_too() -> None:

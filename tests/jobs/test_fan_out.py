@@ -16,7 +16,7 @@ import msgspec
 import pytest
 import virtual_time
 from memory_sink import MemorySink
-from simulated import NOW, QUICK, SINCE, UNTIL, now, simulation
+from simulated import NOW, QUICK, SINCE, UNTIL, accounts_of, now, simulation
 
 from vendororders_async.accounts import Account
 from vendororders_async.clock import whole_second
@@ -173,7 +173,10 @@ async def test_a_resumed_run_asks_again_for_what_may_have_changed_since() -> Non
     clock = ticking(UNTIL + timedelta(minutes=3))
     sink = MemorySink(now=clock)
     later = ticking(UNTIL + timedelta(hours=5))
-    async with simulation(FEW) as (simulator, accounts):
+    shift = [timedelta()]  # what time it is at Amazon, which its answers tell
+    simulator = Simulator(FEW, now=lambda: UNTIL + timedelta(minutes=3) + shift[0])
+    async with simulator.serve() as served:
+        accounts = list(accounts_of(served))
         task = asyncio.create_task(read(accounts, sink, clock))
         while len(sink.asked_at) < 20:  # noqa: ASYNC110 - a counter
             await asyncio.sleep(0)
@@ -183,6 +186,7 @@ async def test_a_resumed_run_asks_again_for_what_may_have_changed_since() -> Non
             one for (_, one) in sink.asked_at if simulator.available_at("demo", one) < UNTIL
         )
         simulator.change_order("demo", number, at=UNTIL + timedelta(hours=1))
+        shift[0] = timedelta(hours=5)
         await read(accounts, sink, later, until=UNTIL + timedelta(hours=2))
 
     assert sink.documents["demo", "order", number] == simulator.truth("demo")[number]

@@ -106,7 +106,7 @@ class Backfill:
         now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._accounts = tuple(accounts)
-        _check_accounts(self._accounts)
+        check_accounts(self._accounts)
         self._now = now
         self._reading = reading
         self._window = reading.window(now())
@@ -157,7 +157,7 @@ class Backfill:
                         limiters,
                         self._tally,
                         self._tell,
-                        self._now,
+                        dispatcher.clock,
                         {},
                         self._reading.redacts,
                     )
@@ -165,7 +165,12 @@ class Backfill:
                     group.create_task(reader.run(self._window, self._streams))
 
 
-def _check_accounts(accounts: Sequence[Account]) -> None:
+def check_accounts(accounts: Sequence[Account]) -> None:
+    """Refuse what is no account at all, or two of one name.
+
+    Raises:
+        InvalidArgument: that is so.
+    """
     names = [account.name for account in accounts]
     if not names:
         raise InvalidArgument("no account to read for")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from ..accounts import Account
 from ..chains import Span
@@ -16,9 +16,17 @@ from ..pages import Document, Row
 from ..planner import in_flight, silence
 from ..retry import BULK, Patience
 from ..sinks import Sink
-from ..sinks.base import Arrival, Ledger, Outcome
-from ..telemetry import Observer, OrdersQuarantined, PlanGranted, WindowFailed
+from ..sinks.base import Arrival, Ledger, Outcome, Written
+from ..telemetry import (
+    Observer,
+    OrdersQuarantined,
+    PlanGranted,
+    VersionsStored,
+    WindowFailed,
+    WindowFinished,
+)
 from ..usage import UsagePlan
+from ..windows import FinishedWindow, Window
 from .redacting import redacted
 from .summary import Tally
 
@@ -26,6 +34,19 @@ T = TypeVar("T")
 
 _FIRST_LATENCY = 1.0  # seconds, until there is one to go by
 _LATENCY_MEMORY = 0.2  # how much a new latency counts against those before
+
+
+class Store(Protocol):
+    """Where pages and finished windows go; every `Sink` is one."""
+
+    async def begin(self, ledger: Ledger, window: Window) -> datetime:
+        """Note that a window is begun, and return since when it is being read."""
+
+    async def write(self, arrival: Arrival) -> list[Written]:
+        """Store of a page what was not stored before; answer for each of that."""
+
+    async def finish(self, ledger: Ledger, finished: FinishedWindow) -> None:
+        """Take in that all pages of a window are stored."""
 
 
 class Desk(NamedTuple):
@@ -41,6 +62,7 @@ class Desk(NamedTuple):
     now: Callable[[], datetime]
     errors: dict[str, str]  # by stream: the first that cost a window
     redacts: bool = False  # whether personal details are taken out of what is stored
+    store: Store | None = None  # where pages go, if not straight into the sink
 
     @property
     def name(self) -> str:
@@ -83,18 +105,32 @@ class Desk(NamedTuple):
         """
         if self.redacts:
             documents = [redacted(one, stream.row) for one in documents]
-        written = await self.sink.write(
-            Arrival(self.ledger(stream), span.window, asked_at, documents)
-        )
+        if not documents:
+            return
+        arrival = Arrival(self.ledger(stream), span.window, asked_at, documents)
+        written = await (self.store or self.sink).write(arrival)
         self.tally.written(self.name, written, are_orders=stream.has_details)
         count = sum(one.outcome is Outcome.QUARANTINED for one in written)
         if count:
             self.tell(OrdersQuarantined(self.name, stream.name, span.window, count))
+        count = sum(one.outcome in {Outcome.NEW, Outcome.CHANGED} for one in written)
+        if count:
+            self.tell(VersionsStored(self.name, stream.name, count))
+
+    async def begin(self, span: Span) -> datetime:
+        """Note that *span* is begun, and return since when it is being read."""
+        ledger = self.ledger(self.api.streams[span.stream])
+        return await (self.store or self.sink).begin(ledger, span.window)
+
+    async def finish(self, stream: Stream, finished: FinishedWindow) -> None:
+        """Record that all pages of a window are stored, and tell of it."""
+        await (self.store or self.sink).finish(self.ledger(stream), finished)
+        self.tell(WindowFinished(self.name, stream.name, finished.window))
 
     def given_up(self, span: Span, reason: str, error: RequestError) -> None:
         """Tell, and remember, that *span* is not going to be read."""
-        request_id = getattr(error, "request_id", None)
-        self.tell(WindowFailed(self.name, span.stream, span.window, reason, request_id))
+        request_id, status = getattr(error, "request_id", None), getattr(error, "status", None)
+        self.tell(WindowFailed(self.name, span.stream, span.window, reason, request_id, status))
         self.errors.setdefault(span.stream, reason)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -12,16 +12,13 @@ import msgspec
 from ..chains import PageRequest, Span
 from ..detail_planner import DetailPlanner
 from ..errors import AccessDenied, DecodeError, InvalidArgument, NotFound, RequestError
+from ..models.retail_procurement import Order
 from ..operations import Stream
 from ..pages import Document, Page, Row, decode_document, decode_errors
 from ..planner import Planner
 from ..salvage import salvage
-from ..telemetry import (
-    DetailMissing,
-    DetailStored,
-    PageListed,
-    WindowFinished,
-)
+from ..sinks.followed import FollowedSink
+from ..telemetry import DetailMissing, DetailStored, PageListed
 from ..windows import FinishedWindow
 from .desk import Desk, Pace
 
@@ -54,12 +51,16 @@ class DetailReader:
             ...                                     # await details.take(request, page, …)
             await details.end()
 
-    A window is finished when the last of its details is stored.
+    A window is finished when the last of its details is stored. With *known* an order that
+    is stored there in the state that the list says is not asked for.
     """
 
-    def __init__(self, desk: Desk, planner: Planner) -> None:
+    def __init__(
+        self, desk: Desk, planner: Planner, *, known: FollowedSink | None = None
+    ) -> None:
         self._desk = desk
         self._planner = planner
+        self._known_in = known
         self._details = DetailPlanner()
         self._pace = Pace(desk, desk.api.detail)
         self._queue: asyncio.Queue[_Wanted | None] = asyncio.Queue(_MOST_QUEUED)
@@ -68,8 +69,7 @@ class DetailReader:
     async def begin(self, span: Span) -> datetime:
         """Return since when *span* is being read, perhaps by a run before this one."""
         if span not in self._begun:
-            ledger = self._desk.ledger(self._desk.api.streams[span.stream])
-            self._begun[span] = await self._desk.sink.begin(ledger, span.window)
+            self._begun[span] = await self._desk.begin(span)
         return self._begun[span]
 
     async def take(self, request: PageRequest, page: Page[Row], asked_at: datetime) -> None:
@@ -83,6 +83,8 @@ class DetailReader:
             one.content.purchase_order_number: one for one in page.documents if one.content
         }
         fresh = await self._fresh(span, begun_at, self._details.unknown(listed))
+        if self._known_in is not None:
+            fresh |= await self._known(self._known_in, listed)
         if not self._planner.is_open(span):  # a detail failed in the meantime
             return
         # From here to the queue nothing is awaited: what is wanted is certain to be asked.
@@ -155,6 +157,16 @@ class DetailReader:
         since = max(begun_at, span.window.query().before)
         return await self._desk.sink.fresh(self._desk.name, self._desk.api.name, numbers, since)
 
+    async def _known(
+        self, sink: FollowedSink, listed: Mapping[str, Document[Row]]
+    ) -> frozenset[str]:
+        """Return those that are stored already, in the state that *listed* tells, if any."""
+        states = await sink.known_states(self._desk.name, self._desk.api.name, list(listed))
+        told = {number: _listed_state(listed[number]) for number in states}
+        return frozenset(
+            number for number, state in states.items() if told[number] in {None, state}
+        )
+
     async def _store(
         self, wanted: _Wanted, document: Document[Row], asked_at: datetime
     ) -> None:
@@ -201,15 +213,18 @@ class DetailReader:
             await self._finish(span)
 
     async def _finish(self, span: Span) -> None:
-        ledger = self._desk.ledger(self._desk.api.streams[span.stream])
-        finished = FinishedWindow(span.window, self._begun[span])
-        await self._desk.sink.finish(ledger, finished)
-        self._desk.tell(WindowFinished(self._desk.name, span.stream, span.window))
+        stream = self._desk.api.streams[span.stream]
+        await self._desk.finish(stream, FinishedWindow(span.window, self._begun[span]))
 
     def _failed(self, wanted: _Wanted, error: RequestError) -> None:
         for span in self._details.failed(wanted.number):
             self._planner.give_up(span)
             self._desk.given_up(span, f"{wanted.number}: {error}", error)
+
+
+def _listed_state(document: Document[Row]) -> str | None:
+    order = document.content
+    return order.purchase_order_state or None if isinstance(order, Order) else None
 
 
 def spoilt(error: DecodeError, order: type[Row]) -> Document[Row] | None:

@@ -19,7 +19,7 @@ from ..operations import Call, Stream
 from ..pages import Page, Row
 from ..planner import Planner, Verdict
 from ..retry import BRIEF, BULK, NONE, Patience
-from ..telemetry import BeyondHistory, PageStored, WindowFinished, WindowRestarted
+from ..telemetry import BeyondHistory, PageStored, WindowRestarted
 from ..windows import Window
 from .desk import Desk
 from .details import DetailReader, is_outside
@@ -148,8 +148,7 @@ class PageReader:
 
     async def _record(self, stream: Stream, progress: Progress) -> None:
         for finished in progress.finished:
-            await self._desk.sink.finish(self._desk.ledger(stream), finished)
-            self._desk.tell(WindowFinished(self._desk.name, stream.name, finished.window))
+            await self._desk.finish(stream, finished)
         for window in progress.again:
             self._tell_of_restart(stream.name, window, _OUT_OF_ORDER)
 

@@ -16,10 +16,11 @@ from ..windows import SETTLING, Window
 REREAD = timedelta(days=7)
 
 _LONGEST_REREAD = timedelta(days=3660)
-_FIRST_YEAR = 2000  # of orders that could be meant
+FIRST_YEAR = 2000  # of orders that could be meant
 
 INLINE = "inline"
 FAN_OUT = "fan-out"
+UNKNOWN = "unknown"
 
 _log = logging.getLogger("vendororders_async")
 
@@ -45,13 +46,21 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidArgument(f"concurrency must be at least 1, not {self.concurrency}")
         if not timedelta() <= self.reread <= _LONGEST_REREAD:
             raise InvalidArgument("reread must not be negative, nor longer than ten years")
-        if self.details not in {INLINE, FAN_OUT}:
+        if self.details not in {INLINE, FAN_OUT, UNKNOWN}:
             raise InvalidArgument(f"details are {INLINE} or {FAN_OUT}, not {self.details!r}")
 
     @property
     def fans_out(self) -> bool:
         """Whether orders are listed by number, and their details asked for one by one."""
         return self.details == FAN_OUT
+
+    def skips_known(self, stream: Stream) -> bool:
+        """Whether what is read again of *stream* asks for unknown orders' details only.
+
+        An order that is known may have changed, and matches the changed filter then: of
+        that stream all is read.
+        """
+        return self.details == UNKNOWN and stream.has_details and stream.bounds == "created"
 
     @property
     def redacts(self) -> bool:
@@ -78,7 +87,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         oldest = clock.horizon(now)
         if since is None:
             since = oldest
-        elif since.year < _FIRST_YEAR:
+        elif since.year < FIRST_YEAR:
             raise InvalidArgument(f"since {since.isoformat()} is before any order of Amazon's")
         elif since.tzinfo is not None and clock.whole_second(since) < clock.whole_second(
             oldest

@@ -148,6 +148,21 @@ class Ranks:
             self._words[self._index(word >> 2)] = word
 
 
+class Counts:
+    """The same for a run without an end: what came, each time, and nothing remembered."""
+
+    def __init__(self) -> None:
+        self.counts = Counter[Rank]()
+
+    def __len__(self) -> int:
+        return self.counts.total()
+
+    def note(self, number: str, rank: Rank) -> None:  # noqa: ARG002 - as `Ranks` has it
+        """Count what is new or has changed."""
+        if rank is not Rank.UNCHANGED:
+            self.counts[rank] += 1
+
+
 class _Load:
     """What one stream of one account had to read, and how many rows came."""
 
@@ -163,8 +178,8 @@ class _Load:
 
 
 class _AccountTally:
-    def __init__(self) -> None:
-        self.ranks = Ranks()
+    def __init__(self, ranks: Ranks | Counts) -> None:
+        self.ranks = ranks
         self.attempts: Counter[int | None] = Counter()
         self.is_done = False
         self.window_count = 0
@@ -182,6 +197,10 @@ class _AccountTally:
     @property
     def complete(self) -> bool:
         return self.is_done and not (self.error or self.failed_count or self.quarantined)
+
+    def load(self, operation: str, stream: str) -> _Load:
+        """Return what is read of *stream*, planned or not."""
+        return self.loads.setdefault((operation, stream), _Load(0.0))
 
     def ideal_seconds(self) -> float:
         needed = self.details.copy()
@@ -207,15 +226,22 @@ class _AccountTally:
 
 
 class Tally:
-    """Adds up a run: an observer of its events, told of what was written besides."""
+    """Adds up a run: an observer of its events, told of what was written besides.
 
-    def __init__(self, accounts: Iterable[str]) -> None:
-        self._accounts = {name: _AccountTally() for name in accounts}
+    Of one that *is_endless* the orders are not told apart: an order counts as often as it is
+    new or has changed.
+    """
+
+    def __init__(self, accounts: Iterable[str], *, is_endless: bool = False) -> None:
+        self._is_endless = is_endless
+        self._accounts: dict[str, _AccountTally] = {}
         self.quarantine_standing = 0
+        for name in accounts:
+            self._of(name)
 
     def __call__(self, event: Event) -> None:  # noqa: C901, PLR0912 - a table of events
         """Add *event* to the figures of its account."""
-        tally = self._accounts[event.account]
+        tally = self._of(event.account)
         match event:
             case AttemptMade():
                 tally.attempts[event.status] += 1
@@ -226,10 +252,10 @@ class Tally:
             case PlanGranted():
                 tally.plans[event.operation] = event.plan
             case PageStored():
-                tally.loads[event.operation, event.stream].row_count += event.row_count
+                tally.load(event.operation, event.stream).row_count += event.row_count
                 tally.outside_window += event.outside_count
             case PageListed():
-                tally.loads[event.operation, event.stream].row_count += event.row_count
+                tally.load(event.operation, event.stream).row_count += event.row_count
             case DetailStored():
                 tally.details[event.operation] += 1
                 tally.outside_window += event.outside_count
@@ -250,12 +276,20 @@ class Tally:
 
     def written(self, account: str, rows: Iterable[Written], *, are_orders: bool) -> None:
         """Take note of what a page meant to the sink; statuses are not counted as orders."""
-        tally = self._accounts[account]
+        tally = self._of(account)
         for row in rows:
             if row.outcome is Outcome.QUARANTINED:
                 tally.quarantined += 1
             elif are_orders and row.purchase_order_number and row.outcome in _RANKS:
                 tally.ranks.note(row.purchase_order_number, _RANKS[row.outcome])
+
+    def _of(self, account: str) -> _AccountTally:
+        tally = self._accounts.get(account)
+        if tally is None:
+            tally = self._accounts[account] = _AccountTally(
+                Counts() if self._is_endless else Ranks()
+            )
+        return tally
 
     def summary(self, seconds: float) -> Summary:
         """Return how the run came out, or stands, after *seconds*."""
