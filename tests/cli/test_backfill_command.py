@@ -11,18 +11,16 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import pytest
+from commands import ended, environment, run, start, stored
 from fakes import an_account
 from loopback import WebServer
 from shop import JSON, Shop, canaries_in
 from simulated import accounts_of
 
-from vendororders_async.accounts import Account
 from vendororders_async.cli.logs import JsonLine, TextLine
-from vendororders_async.jobs.summary import Summary
 from vendororders_async.simulator import Settings, Simulator
 from vendororders_async.transport import Answer
 
@@ -34,68 +32,10 @@ QUICK = Settings(orders=900, days=120, rate=500.0, burst=500.0)
 SLOW = Settings(orders=4_000, days=120, latency=0.05)  # three seconds or so at the plan's pace
 
 
-class Ended(NamedTuple):
-    """How a command came out."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def summary(self) -> Summary:
-        """The summary that it wrote to standard output."""
-        return msgspec.json.decode(self.out, type=Summary)
-
-
-def environment(account: Account) -> dict[str, str]:
-    """Return what a shell would have exported for *account*, and nothing else."""
-    credentials = account.credentials
-    return {
-        "LWA_APP_ID": credentials.client_id,
-        "LWA_CLIENT_SECRET": credentials.client_secret,
-        "SP_API_REFRESH_TOKEN": credentials.refresh_token,
-        "SP_API_ENDPOINT": account.base_url,
-        "LWA_ENDPOINT": account.login_url,
-        "PYTHONWARNINGS": "error",
-    }
-
-
-async def start(*arguments: str, env: dict[str, str]) -> asyncio.subprocess.Process:
-    """Start ``vendororders`` with *arguments*."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "vendororders_async",
-        *arguments,
-        env=env,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-
-
-async def run(*arguments: str, env: dict[str, str]) -> Ended:
-    """Run ``vendororders`` to its end."""
-    return await ended(await start(*arguments, env=env))
-
-
-async def ended(process: asyncio.subprocess.Process) -> Ended:
-    """Wait for *process*, and return how it came out."""
-    out, err = await asyncio.wait_for(process.communicate(), timeout=60)
-    return Ended(process.returncode or 0, out.decode(), err.decode())
-
-
 async def first_page(simulator: Simulator) -> None:
     """Wait until some pages were asked for."""
     while simulator.traffic.count(operation="getPurchaseOrders") < 15:  # noqa: ASYNC110 - a counter
         await asyncio.sleep(0.01)
-
-
-def stored(path: Path) -> dict[str, bytes]:
-    """Return the orders in the database at *path*, which must be sound."""
-    with closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        rows = database.execute("SELECT purchase_order_number, document FROM purchase_orders")
-        return {number: document.encode() for number, document in rows}
 
 
 def claimed(path: Path) -> list[tuple[datetime, datetime]]:

@@ -108,9 +108,11 @@ def test_the_simulator_prints_what_a_shell_needs(tmp_path: Path) -> None:
     assert Path(path).stat().st_mode & 0o077 == 0
 
 
-def test_the_simulator_serves_until_it_is_told_to_stop() -> None:
+@pytest.mark.parametrize("life", [(), ("--arrivals=3600", "--speed=3600")])
+def test_the_simulator_serves_until_it_is_told_to_stop(life: tuple[str, ...]) -> None:
     """It prints its exports as soon as it answers, and a signal ends it."""
     command = [sys.executable, "-m", "vendororders_async", "simulate", "--port=0", "--orders=5"]
+    command += life
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()

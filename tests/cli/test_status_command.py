@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from vendororders_async.cli import main
-from vendororders_async.cli.status import STREAM_HEADINGS, age, ranges
+from vendororders_async.cli.status import REQUEST_HEADINGS, STREAM_HEADINGS, age, ranges
 from vendororders_async.jobs.holdings import stream_holding
 from vendororders_async.models.retail_procurement import Order
 from vendororders_async.pages import decode_document
 from vendororders_async.sinks import open_sink
 from vendororders_async.sinks.base import Arrival, Ledger, StreamState
+from vendororders_async.sinks.followed import FollowedSink
 from vendororders_async.windows import FinishedWindow, Window
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+SCHEMAS = sorted((Path(__file__).parents[1] / "sinks").glob("version_*.sql"))
 LEDGER = Ledger("acme\nus [red]", "retail", "created", "amazon")
 
 
@@ -141,6 +145,63 @@ def test_a_stream_that_never_succeeded_has_no_age() -> None:
     holding = stream_holding(StreamState(LEDGER, (), last_error="refused"), START)
 
     assert (holding.covered, holding.gaps, holding.age_seconds) == ((), (), None)
+
+
+def test_what_following_costs_is_told_as_a_share_of_the_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """360 requests an hour are a hundredth of ten a second; of what is unknown none is told."""
+    rates = {"getPurchaseOrders": 360.0, "somethingElse": 1.0}
+    url = f"sqlite:{tmp_path}/followed.db"
+
+    async def follow() -> None:
+        async with open_sink(url) as sink:
+            assert isinstance(sink, FollowedSink)
+            await sink.note_requests("acme", "retail", rates, datetime.now(UTC))
+
+    asyncio.run(follow())
+    status("--to", url, "--json")
+    told = json.loads(capsys.readouterr().out)["requests"]
+    status("--to", url)
+    *_, headings, listed, unknown = capsys.readouterr().out.splitlines()
+
+    assert {one["operation"]: one["share_of_plan"] for one in told} == {
+        "getPurchaseOrders": 0.01,
+        "somethingElse": None,
+    }
+    assert headings.split() == " ".join(REQUEST_HEADINGS).split()
+    assert listed.split()[:6] == [
+        "acme",
+        "retail",
+        "getPurchaseOrders",
+        "360",
+        "requests",
+        "1.0%",
+    ]
+    assert unknown.split()[2:6] == ["somethingElse", "1", "requests", "-"]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=lambda path: path.stem)
+def test_a_store_of_an_older_version_shows_what_it_has(
+    schema: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It does not know what following costs; all the rest it does, and is left as it is."""
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(f"{schema.read_text(encoding='utf-8')}")
+        connection.execute(
+            "INSERT INTO account_streams VALUES ('acme', 'retail', 'created', 'amazon', "
+            "NULL, NULL, 'no answer')"
+        )
+        connection.commit()
+    content = path.read_bytes()
+    code = status("--to", f"sqlite:{path}")
+    told = capsys.readouterr()
+
+    assert (code, told.err) == (0, "")
+    assert told.out.splitlines()[1].endswith("no answer")
+    assert REQUEST_HEADINGS[2] not in told.out
+    assert path.read_bytes() == content
 
 
 def test_many_ranges_are_summed_up() -> None:

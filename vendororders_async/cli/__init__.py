@@ -23,6 +23,7 @@ WRONG_USE = 2
 
 COMMANDS = {
     "backfill": "Read every order of a range, once; the same command resumes it.",
+    "sync": "Follow accounts: what is created, changes or moves, within seconds.",
     "get": "Print orders by their numbers, one JSON document a line.",
     "pending": "List the orders that wait for an acknowledgement, and until when.",
     "acknowledge": "Answer orders: check, submit, and follow to an outcome.",

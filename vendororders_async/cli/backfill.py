@@ -19,7 +19,7 @@ from ..settings import accounts_from, chosen
 from . import NOTHING_DONE, say
 from .jobs import COMPLETE, INCOMPLETE, until_signal, write_summary
 from .logs import log_to_stderr
-from .options import Age, When, account_options, api_options, output_options
+from .options import Age, When, account_options, api_options, by_commas, output_options
 from .process import one_job
 from .progress import ProgressReport
 
@@ -35,9 +35,7 @@ _log = logging.getLogger("vendororders_async")
 @click.option("--until", type=When(), help="End here (default: two minutes ago).")
 @click.option(
     "--streams",
-    callback=lambda _ctx, _param, value: (
-        value and [name.strip() for name in value.split(",") if name.strip()]
-    ),
+    callback=by_commas,
     help="What to read, by commas (default: created,changed,statuses; of direct fulfillment "
     "created, all there is).",
 )

@@ -17,23 +17,29 @@ COMPLETE = 0
 INCOMPLETE = 3
 
 
-async def until_signal(job: Callable[[], Awaitable[None]]) -> int | None:
+async def until_signal(
+    job: Callable[[], Awaitable[None]], *, stop: Callable[[], None] | None = None
+) -> int | None:
     """Run *job*; on SIGINT or SIGTERM cancel it, let it clean up, and return the signal.
 
-    A second signal does what it always does.
+    Where there is a *stop*, the first signal calls that, and the second one cancels. One more
+    does what it always does.
     """
     loop = asyncio.get_running_loop()
     received: list[int] = []
     task = asyncio.ensure_future(job())
 
-    def stop(number: int) -> None:
+    def on_signal(number: int) -> None:
         received.append(number)
+        if stop is not None and len(received) == 1:
+            stop()
+            return
         for one in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(one)
         task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
+        loop.add_signal_handler(number, on_signal, number)
     try:
         await task
     except asyncio.CancelledError:

@@ -57,6 +57,16 @@ class When(click.ParamType[datetime]):
             )
 
 
+def by_commas(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> list[str] | None:
+    """Return the names in *value*; None where the option is not given."""
+    del ctx, param
+    if value is None:
+        return None
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
 def api_options(command: F) -> F:
     """Add the options that choose one of the two APIs, and its version."""
     command = click.option(

@@ -9,13 +9,14 @@ import click
 import msgspec
 
 from ..clock import format_wire, now
-from ..jobs.holdings import Holdings, StreamHolding, holdings
+from ..jobs.holdings import Holdings, RequestHolding, StreamHolding, holdings
 from ..sinks import open_sink
 from ..windows import Window
 from .tables import show_table
 
 STREAM_HEADINGS = ("account", "api", "stream", "covered", "gaps", "last success", "error")
 _ACCOUNT_HEADINGS = ("account", "api", "orders", "quarantine")
+REQUEST_HEADINGS = ("account", "api", "operation", "an hour", "of the plan", "measured")
 
 
 @click.command("status")
@@ -26,8 +27,8 @@ _ACCOUNT_HEADINGS = ("account", "api", "orders", "quarantine")
 def command(to: str, as_json: bool) -> int:
     """Show what a sink holds: ranges, gaps, freshness, orders, quarantine.
 
-    It only reads, and may be asked while a job is running. A sink that does not exist is an
-    error.
+    Of accounts that `sync` follows, also what that costs in requests. It only reads, and may
+    be asked while a job is running. A sink that does not exist is an error.
     """
     found = asyncio.run(_look(to))
     if as_json:
@@ -43,6 +44,9 @@ def command(to: str, as_json: bool) -> int:
             for one in found.accounts
         ],
     )
+    if found.requests:
+        click.echo()
+        show_table(REQUEST_HEADINGS, [_request_cells(one) for one in found.requests])
     return 0
 
 
@@ -58,6 +62,16 @@ def _stream_cells(one: StreamHolding) -> tuple[str, ...]:
         ranges(one.gaps),
         _when(one.last_success_at, one.age_seconds),
         one.last_error or "-",
+    )
+
+
+def _request_cells(one: RequestHolding) -> tuple[str, ...]:
+    share = one.share_of_plan
+    return (
+        *(one.account, one.api, one.operation),
+        f"{one.requests_an_hour:,.0f} requests",
+        "-" if share is None else f"{share:.1%}",
+        _when(one.measured_at, one.age_seconds),
     )
 
 
