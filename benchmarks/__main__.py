@@ -13,10 +13,12 @@ from . import (
     bench_decode,
     bench_limiter,
     bench_memory,
+    bench_month,
     bench_page,
     bench_peers,
     bench_planner,
     bench_requests,
+    bench_sync,
 )
 
 MAINS = (
@@ -27,6 +29,8 @@ MAINS = (
     bench_backfill.main,
     bench_accounts.main,
     bench_acknowledge.main,
+    bench_sync.main,
+    bench_month.main,
     bench_requests.main,
     bench_page.main,
     bench_memory.main,

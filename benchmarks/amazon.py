@@ -18,15 +18,19 @@ from typing import IO
 import msgspec
 
 from vendororders_async import Account
-from vendororders_async.simulator import Arrival, Served, Settings, Simulator
+from vendororders_async.simulator import Arrival, Happening, Served, Settings, Simulator
 from vendororders_async.testing import accounts_of
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What a simulator did since it was last asked: its CPU, and the requests it got."""
+    """What a simulator did since it was last asked: its CPU, and the requests it got.
+
+    *happenings* are all that happened to orders so far.
+    """
 
     cpu_seconds: float
-    arrivals: tuple[Arrival, ...]  # empty unless the settings keep them
+    arrivals: tuple[Arrival, ...]  # empty unless the settings keep them, as the next
+    happenings: tuple[Happening, ...] = ()
 
 
 class Amazon:
@@ -79,7 +83,8 @@ async def _serve() -> None:
         used = time.process_time()
         while await asyncio.to_thread(sys.stdin.buffer.readline):
             now = time.process_time()
-            _say(Report(now - used, tuple(simulator.traffic.arrivals)))
+            happenings = tuple(simulator.happenings)
+            _say(Report(now - used, tuple(simulator.traffic.arrivals), happenings))
             used = now
             simulator.traffic.clear()
 
