@@ -24,11 +24,11 @@ demo: $(READY)
 
 .PHONY: test
 test: $(READY)
-	$(BIN)/python -X dev -m pytest
+	$(BIN)/python -X dev -m pytest --numprocesses auto
 
 .PHONY: cover
 cover: $(READY)
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term-missing:skip-covered
 
 .PHONY: format
 format: $(READY)
