@@ -81,6 +81,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._job_done)
         return future
 
+    async def shutdown_default_executor(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is asyncio's
+    ) -> None:
+        """Wait for its threads; in vain for *timeout*, which would be over at once here."""
+        del timeout  # new in 3.12: asyncio's own closing gives it 300 s
+        await super().shutdown_default_executor()
+
     def _job_done(self, _future: asyncio.Future[Any]) -> None:
         self.jobs_running -= 1
 
