@@ -17,6 +17,9 @@ import msgspec
 from ..pages import Document, Row
 from ..windows import FinishedWindow, Window
 
+# A window that was begun longer ago is begun anew: its details have aged.
+BEGUN_FOR = timedelta(hours=24)
+
 
 class Outcome(StrEnum):
     """What writing a document meant to the sink."""

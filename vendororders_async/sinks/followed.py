@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -13,6 +13,7 @@ from ..changes import Change
 from .base import Sink
 
 MOST_CHANGES = 200  # at a time
+LAG = timedelta(minutes=1)  # an order may show a move that much later than its status does
 
 
 class UnfinishedOrder(msgspec.Struct, frozen=True, gc=False):

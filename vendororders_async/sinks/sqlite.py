@@ -36,9 +36,9 @@ from .base import (
     Written,
 )
 from .followed import MOST_CHANGES, RequestRate, UnfinishedOrder
+from .group_commit import GroupCommit
 from .rows import ORDER_TYPES
-from .sqlite_file import errors_explained, open_database
-from .sqlite_group import GroupCommit, Job, commit_together
+from .sqlite_file import Job, errors_explained, is_busy, open_database, transaction
 from .sqlite_pages import PageWriter
 from .writer_thread import WriterThread
 
@@ -75,7 +75,7 @@ class SqliteSink:
         self._open_file = readers.open_to_read if read_only else open_database
         self._now = now
         self._thread: WriterThread | None = None
-        self._changes: GroupCommit | None = None
+        self._changes: GroupCommit[Job[Any]] | None = None
         self._connection: sqlite3.Connection | None = None  # touched in the thread alone
 
     def __repr__(self) -> str:
@@ -84,8 +84,12 @@ class SqliteSink:
     async def __aenter__(self) -> Self:
         if self._thread is not None:
             raise SinkError(f"{self._path} is open already")
-        self._thread = WriterThread("sqlite")
-        self._changes = GroupCommit(self._thread, self._commit)
+        self._thread = thread = WriterThread("sqlite")
+        self._changes = GroupCommit(
+            lambda jobs: thread.start(lambda: self._commit(jobs)),
+            # to wait for another program's lock once more, job by job, would take for ever
+            is_everybodys=is_busy,
+        )
         try:
             await self._thread.run(self._open)
         except BaseException:
@@ -355,10 +359,13 @@ class SqliteSink:
         if self._changes is None:
             raise SinkError(f"{self._path} is not open")
         with errors_explained(self._path):
-            return await self._changes.run(job)
+            result: T = await self._changes.run(job)
+            return result
 
     def _commit(self, jobs: Sequence[Job[Any]]) -> list[Any]:
-        return commit_together(self._opened(), jobs)
+        connection = self._opened()
+        with transaction(connection):
+            return [job(connection) for job in jobs]
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:

@@ -6,22 +6,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from ..changes import Change, FieldChange, LineChange, OrderChanged, OrderCreated, StatusChanged
+from ..changes import Change
 from ..clock import parse_instant
-from ..differences import Differences, differences
-from ..models.retail_procurement import OrderStatus
-from ..pages import Row, decode_document
-from .rows import OrderRow, StatusRow
+from .change_rows import ChangeRow, differing, event_of
 from .sqlite_file import durable_transaction, require_version
 from .sqlite_numbers import AT_ONCE
+from .versions import NewVersion
 
 _SINCE_VERSION = 3
-
-_CREATED, _CHANGED, _STATUS = "order_created", "order_changed", "status_changed"
 
 _RECORD_FIRST = {
     count: "INSERT INTO changes "
@@ -90,44 +86,6 @@ ON CONFLICT DO UPDATE SET sequence = excluded.sequence, updated_at = excluded.up
 WHERE excluded.sequence > consumers.sequence
 """
 
-_FIELDS = msgspec.json.Decoder(tuple[FieldChange, ...])
-_LINES = msgspec.json.Decoder(tuple[LineChange, ...])
-
-
-class NewVersion(msgspec.Struct, frozen=True, gc=False):
-    """A version that a page brought, and the one with details that it takes the place of."""
-
-    row: OrderRow | StatusRow
-    content: Row
-    previous_digest: str | None = None
-    previous: str | None = None
-
-
-class _Row(NamedTuple):
-    """A change as it is in the table, and the document that it led to, where that is told."""
-
-    sequence: int
-    event: str
-    recorded_at: str
-    account: str
-    api: str
-    purchase_order_number: str
-    digest: str
-    previous_digest: str | None
-    fields: str | None
-    lines: str | None
-    document: str | None
-
-    def told(self) -> Differences:
-        """Return what differs: as it was written down, or all that a first status says."""
-        if self.event == _STATUS and self.document is not None:
-            status = decode_document(self.document.encode(), OrderStatus).content
-            return differences(None, status) if status is not None else Differences()
-        return Differences(
-            _FIELDS.decode(self.fields) if self.fields else (),
-            _LINES.decode(self.lines) if self.lines else (),
-        )
-
 
 def record(
     connection: sqlite3.Connection,
@@ -144,11 +102,10 @@ def record(
     for count in AT_ONCE:
         while len(first) - start >= count:
             some = first[start : start + count]
-            event = _STATUS if isinstance(some[0].content, OrderStatus) else _CREATED
             names = [
                 name for one in some for name in (one.row.purchase_order_number, one.row.digest)
             ]
-            connection.execute(_RECORD_FIRST[count], (*owner, stamp, event, *names))
+            connection.execute(_RECORD_FIRST[count], (*owner, stamp, event_of(some[0]), *names))
             start += count
     if len(first) < len(versions):
         connection.executemany(
@@ -174,7 +131,7 @@ def hand_out(
     require_version(connection, _SINCE_VERSION, "what changed")
     names = None if accounts is None else msgspec.json.encode(accounts).decode()
     asked = connection.execute(_CHANGES, (after, api, names, limit))
-    found = [_change(_Row(*row)) for row in asked]
+    found = [_change(row) for row in asked]
     (handed_out,) = connection.execute(_HANDED_OUT).fetchone()
     if found and found[-1].sequence > handed_out:
         with durable_transaction(connection):
@@ -208,39 +165,11 @@ def consume(
 
 
 def _next(version: NewVersion) -> tuple[str | None, ...]:
-    event = _STATUS if isinstance(version.content, OrderStatus) else _CHANGED
     row = version.row
-    names = (event, row.purchase_order_number, row.digest, version.previous_digest)
-    assert version.previous is not None  # noqa: S101 - it is no first one
-    before = decode_document(version.previous.encode(), type(version.content)).content
-    if before is None:  # by an earlier version of this program, less strict
-        return *names, None, None
-    told = differences(before, version.content)
-    return *names, _text(told.fields), _text(told.lines)
+    names = (row.purchase_order_number, row.digest, version.previous_digest)
+    return event_of(version), *names, *differing(version)
 
 
-def _text(told: Sequence[FieldChange | LineChange]) -> str | None:
-    return msgspec.json.encode(told).decode() if told else None
-
-
-def _change(row: _Row) -> Change:
-    common: dict[str, Any] = {
-        "sequence": row.sequence,
-        "recorded_at": parse_instant(row.recorded_at),
-        "account": row.account,
-        "api": row.api,
-        "purchase_order_number": row.purchase_order_number,
-        "digest": row.digest,
-    }
-    document = msgspec.Raw(row.document.encode() if row.document else b"null")
-    if row.event == _CREATED:
-        return OrderCreated(**common, document=document)
-    told = row.told()
-    common |= {
-        "previous_digest": row.previous_digest,
-        "fields": told.fields,
-        "lines": told.lines,
-    }
-    if row.event == _CHANGED:
-        return OrderChanged(**common, document=document)
-    return StatusChanged(**common)
+def _change(row: Sequence[Any]) -> Change:
+    sequence, event, recorded_at, *rest = row
+    return ChangeRow(sequence, event, parse_instant(recorded_at), *rest).change()

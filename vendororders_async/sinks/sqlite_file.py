@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from ..errors import SinkError, one_line
 from .sqlite_upgrade import SCHEMA_VERSION, bring_up_to_date, version_of
+
+T = TypeVar("T")
+Job = Callable[[sqlite3.Connection], T]
 
 APPLICATION_ID = 0x56504F31  # "VPO1"; as in schema.sql
 PATIENCE = 30.0  # seconds to wait while another process writes

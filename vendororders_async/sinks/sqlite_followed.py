@@ -6,19 +6,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
 from ..clock import format_stored, parse_instant
-from .followed import RequestRate, UnfinishedOrder
+from .followed import LAG, RequestRate, UnfinishedOrder
 from .rows import StatusRow
 from .sqlite_file import require_version
 from .sqlite_numbers import AT_ONCE, by_count, padded
 
 _SINCE_VERSION = 3
-
-_LAG = timedelta(minutes=1)  # the order may show a move that much later than its status does
 
 # A status that says not when it moved, or a time to come, moved before it was asked for.
 _MOVED = {
@@ -30,7 +28,7 @@ _MOVED = {
         SELECT
             number,
             strftime(
-                '%Y-%m-%dT%H:%M:%S', substr(moved_at, 1, 19), '{_LAG.total_seconds()} seconds'
+                '%Y-%m-%dT%H:%M:%S', substr(moved_at, 1, 19), '{LAG.total_seconds()} seconds'
             )
             || substr(moved_at, 20)
         FROM (
@@ -151,7 +149,7 @@ def forgo(
     connection: sqlite3.Connection, account: str, api: str, number: str, asked_at: datetime
 ) -> None:
     """Let *number* be read again no more, unless its status moved after *asked_at*."""
-    connection.execute(_FORGO, (account, api, number, format_stored(asked_at + _LAG)))
+    connection.execute(_FORGO, (account, api, number, format_stored(asked_at + LAG)))
 
 
 def known_states(

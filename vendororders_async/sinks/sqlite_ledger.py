@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ..clock import format_stored, parse_instant
 from ..errors import one_line
 from ..windows import FinishedWindow, Window, WindowSet
-from .base import Ledger
-
-# What was begun longer ago is begun anew: its details have aged.
-_BEGUN_FOR = timedelta(hours=24)
+from .base import BEGUN_FOR, Ledger
 
 LOOKED_UP = 100  # numbers at once: a page's
 
@@ -93,7 +90,7 @@ def begin_window(
     connection: sqlite3.Connection, ledger: Ledger, window: Window, now: datetime
 ) -> datetime:
     """Note that *window* is begun, and return since when, earlier runs included."""
-    begun_at = min([now, *_end_begun(connection, ledger, window, now - _BEGUN_FOR)])
+    begun_at = min([now, *_end_begun(connection, ledger, window, now - BEGUN_FOR)])
     _note_begun(connection, ledger, window, begun_at)
     return begun_at
 
@@ -158,7 +155,7 @@ def finish_window(
     )
     connection.execute(_FORGET_COVERED, (*key, *what))
     connection.execute(_ADD_WINDOW, (*key, *what, stamp))
-    _end_begun(connection, ledger, finished.window, finished.begun_at - _BEGUN_FOR)
+    _end_begun(connection, ledger, finished.window, finished.begun_at - BEGUN_FOR)
     note_success(connection, ledger, stamp)
 
 

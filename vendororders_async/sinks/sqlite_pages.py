@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from operator import attrgetter
-from typing import Any
 
 import msgspec
 
@@ -28,12 +27,9 @@ from .rows import (
     StatusRow,
     Version,
     digest_of,
-    order_row,
-    same_content,
-    status_row,
 )
-from .sqlite_changes import NewVersion
 from .sqlite_numbers import AT_ONCE, by_count, marks, padded
+from .versions import Group, NewVersion, decide, digests_of, grouped, told
 
 _KEY = ("account", "api", "purchase_order_number")
 _STAMPS = ("change_seq", "first_seen_at", "updated_at")
@@ -64,7 +60,6 @@ ON CONFLICT DO NOTHING
 class _Table(msgspec.Struct, frozen=True):
     """Where one kind of document goes, and the statements that take it there."""
 
-    row: Callable[[Any, bytes, str, str], OrderRow | StatusRow]
     values: Callable[[object], tuple[object, ...]]
     held: Mapping[int, str]
     document: str
@@ -77,7 +72,6 @@ class _Table(msgspec.Struct, frozen=True):
         name: str,
         row_type: type[OrderRow | StatusRow],
         *,
-        row: Callable[[Any, bytes, str, str], OrderRow | StatusRow],
         version: str,
         supersede: str | None = None,
         without: Sequence[str] = (),
@@ -90,7 +84,6 @@ class _Table(msgspec.Struct, frozen=True):
         columns = ("account", "api", *fields, *_STAMPS)
         changing = [one for one in columns if one not in {*_KEY, "first_seen_at"}]
         return cls(
-            row=row,
             values=attrgetter(*fields),
             held=by_count(
                 f"SELECT json_group_array(json_array(purchase_order_number, {version})) "
@@ -131,7 +124,6 @@ _orders = partial(
     _Table.of,
     "purchase_orders",
     OrderRow,
-    row=order_row,
     version="digest, asked_at, own_date_at, has_details",
     supersede=_SUPERSEDE_ORDER,
 )
@@ -141,17 +133,9 @@ _TABLES: dict[type[Row], _Table] = {
     OrderStatus: _Table.of(
         "purchase_order_statuses",
         StatusRow,
-        row=status_row,
         version="digest, asked_at, last_updated_date, 1",
     ),
 }
-
-
-class _Group(msgspec.Struct, frozen=True):
-    """Documents of one kind and of different orders: number by number, where they stand."""
-
-    kind: type[Row]
-    places: dict[str, int]
 
 
 class PageWriter:
@@ -172,7 +156,7 @@ class PageWriter:
         """Store what is new or newer, and answer for each document in turn."""
         documents = self._arrival.documents
         written: dict[int, Written] = {}
-        for group in _groups(documents):
+        for group in grouped(documents):
             answers = self._write_group(group)
             written.update(zip(group.places.values(), answers, strict=True))
         for place, document in enumerate(documents):
@@ -180,54 +164,33 @@ class PageWriter:
                 written[place] = self._set_aside(document)
         return [written[place] for place in range(len(documents))]
 
-    def _write_group(self, group: _Group) -> list[Written]:
-        table, places = _TABLES[group.kind], group.places
-        held = self._held(table, list(places))
-        written: list[Written] = []
-        rows: list[tuple[object, ...]] = []
-        superseded: list[tuple[str, ...]] = []
-        versions: list[NewVersion] = []
-        for number, place in places.items():
-            document = self._arrival.documents[place]
-            assert document.content is not None  # noqa: S101 - what has none is in no group
-            digest = digest_of(document.raw)
-            before = held.get(number)
-            if before is not None and before.digest == digest:
-                written.append(Written(number, Outcome.UNCHANGED))
-                continue
-            row = table.row(document.content, document.raw, digest, self._asked_at)
-            version = NewVersion(row, document.content)
-            if before is None:
-                written.append(Written(number, Outcome.NEW))
-            elif (replaced := self._replaced(table, row, before)) is not None:
-                written.append(Written(number, Outcome.CHANGED, before.digest))
-                superseded.append((*self._owner, number))
-                if before.has_details:
-                    version = NewVersion(row, document.content, before.digest, replaced)
-            else:
-                written.append(Written(number, Outcome.UNCHANGED))
-                continue
-            rows.append(self._values(table.values(row)))
-            versions.append(version)
-        self._note_asked(
-            number
-            for (number, place), answer in zip(places.items(), written, strict=True)
-            if answer.outcome is Outcome.UNCHANGED and self._has_details(place)
+    def _write_group(self, group: Group) -> list[Written]:
+        table, documents = _TABLES[group.kind], self._arrival.documents
+        decided = decide(
+            group,
+            documents,
+            self._asked_at,
+            digests_of(group, documents),
+            self._held(table, list(group.places)),
+            document_of=partial(self._document, table),
         )
-        if superseded and table.supersede is not None:
-            self._connection.executemany(table.supersede, superseded)
+        self._note_asked(
+            number for number in decided.unchanged if self._has_details(group.places[number])
+        )
+        if table.supersede is not None and (superseded := decided.superseded):
+            self._connection.executemany(
+                table.supersede, [(*self._owner, number) for number in superseded]
+            )
+        rows = [self._values(table.values(one.row)) for one in decided.versions]
         self._upsert(table, rows)
-        self._note_changes(group, versions)
-        return written
+        self._note_changes(group, told(decided.versions))
+        return decided.written
 
-    def _note_changes(self, group: _Group, versions: list[NewVersion]) -> None:
+    def _note_changes(self, group: Group, versions: list[NewVersion]) -> None:
         """Record what became of the orders, and which of them are outdated by it or no more."""
-        told = [
-            one for one in versions if isinstance(one.row, StatusRow) or one.row.has_details
-        ]
-        changes.record(self._connection, self._owner, told, self._stamp)
+        changes.record(self._connection, self._owner, versions, self._stamp)
         if group.kind is OrderStatus:
-            moved = [one.row for one in told if isinstance(one.row, StatusRow)]
+            moved = [one.row for one in versions if isinstance(one.row, StatusRow)]
             followed.note_moved(self._connection, self._owner, moved, self._asked_at)
         elif group.kind is Order:  # the others have no statuses
             read = [
@@ -261,20 +224,17 @@ class PageWriter:
         order = self._arrival.documents[place].content
         return isinstance(order, AnyOrder) and order.order_details is not None
 
-    def _held(self, table: _Table, numbers: list[str]) -> dict[str, _Held]:
+    def _held(self, table: _Table, numbers: list[str]) -> dict[str, Version]:
         """Return what is there of *numbers*, which are a group's."""
         count, some = padded(numbers)
         rows = self._connection.execute(table.held[count], (*self._owner, *some))
         (found,) = rows.fetchone()
-        return {held.purchase_order_number: held for held in _HELD.decode(found)}
+        return {one.purchase_order_number: one.version() for one in _HELD.decode(found)}
 
-    def _replaced(self, table: _Table, row: OrderRow | StatusRow, held: _Held) -> str | None:
-        """Return the document that *row* takes the place of; None if it does not."""
-        if not row.version.is_newer_than(held.version()):
-            return None
-        key = (*self._owner, row.purchase_order_number)
-        (document,) = self._connection.execute(table.document, key).fetchone()
-        return None if same_content(row.document, document) else document
+    def _document(self, table: _Table, number: str) -> str:
+        found = self._connection.execute(table.document, (*self._owner, number))
+        (document,) = found.fetchone()
+        return str(document)
 
     def _values(self, fields: tuple[object, ...]) -> tuple[object, ...]:
         if self._change_seq is None:
@@ -293,23 +253,3 @@ class PageWriter:
             (*self._owner, digest, ledger.stream, ledger.source, reason, self._stamp, kept),
         ).rowcount
         return Written(None, Outcome.QUARANTINED if added else Outcome.STANDING)
-
-
-def _groups(documents: Sequence[Document[Row]]) -> list[_Group]:
-    """Cut *documents* so that an order that comes twice on a page meets its first version."""
-    groups: list[_Group] = []
-    for place, document in enumerate(documents):
-        if document.content is None:
-            continue
-        kind, number = type(document.content), document.content.purchase_order_number
-        last = groups[-1] if groups else None
-        if (
-            last is None
-            or last.kind is not kind
-            or number in last.places
-            or len(last.places) == AT_ONCE[0]
-        ):
-            last = _Group(kind, {})
-            groups.append(last)
-        last.places[number] = place
-    return groups

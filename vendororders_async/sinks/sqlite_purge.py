@@ -1,44 +1,36 @@
-"""Forgetting: an account of a SQLite store, or the people in its orders.
-
-Portion by portion, each in a transaction of its own, so that neither memory nor anybody who
-waits for the file is needed for all of it; and in an order that bears to be interrupted.
-"""
+"""Forgetting: an account of a SQLite store, or the people in its orders."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from ..clock import format_stored, parse_instant
 from ..errors import SinkError
 from .base import Purged
-from .people import NAMING_API, oldest_date, without_people
-from .rows import digest_of
-from .sqlite_file import PATIENCE, file_of
-from .sqlite_group import Job
+from .people import NAMING_API, oldest_date
+from .purging import (
+    COUNTED,
+    LEDGERS,
+    PORTION,
+    STREAMS,
+    TABLES,
+    Forget,
+    Key,
+    Portion,
+    Redacted,
+    forget_documents,
+    forget_people,
+    portion,
+    redacted,
+)
+from .sqlite_file import PATIENCE, Job, file_of
 
 T = TypeVar("T")
 
-PORTION = 200  # documents a transaction
 _PATIENCE = 1.0  # seconds to wait for readers; writers wait as long
-
-# Ledgers first: no window may claim what is gone. Streams last: they say whose a store is.
-_LEDGERS = (
-    *("windows", "begun_windows", "account_settings"),
-    *("outdated_orders", "request_rates", "consumers"),
-)
-_DOCUMENTS = {
-    "purchase_orders": "order_count",
-    "purchase_order_statuses": None,
-    "superseded_orders": "version_count",
-    "quarantine": "quarantine_count",
-    "submissions": None,
-    "changes": None,
-}
-_STREAMS = "account_streams"
-_TABLES = (*_LEDGERS, *_DOCUMENTS, _STREAMS, "purged_accounts")
 
 _NEXT_CHANGE = "UPDATE change_counter SET change_seq = change_seq + 1 RETURNING change_seq"
 
@@ -96,22 +88,11 @@ WHERE account = ? AND api = ? AND digest = ?
 """
 
 
-# A key, which ends with the digest, and the new document and digest of what it led to
-_Redacted = tuple[tuple[Any, ...], tuple[str | bytes, str]]
-
-
 class Runner(Protocol):
     """Runs a job on the connection, in a transaction where it is to change something."""
 
     def __call__(self, job: Job[T]) -> Awaitable[T]:
         """Return what *job* returns."""
-
-
-class _Portion(NamedTuple):
-    """How many documents of a portion were redacted, and where the next one starts, if any."""
-
-    redacted_count: int
-    next_key: tuple[object, ...] | None
 
 
 class People(NamedTuple):
@@ -129,111 +110,94 @@ class People(NamedTuple):
         """Redact documents, older versions and quarantine, each portion by a job of its own."""
         if not self.dry_run:
             await run(forget_for_good)
-        return Purged(
-            # the versions first: they go by the newest one's date, which stays
-            version_count=await self._all(run, self._superseded, ("", 0, "")),
-            order_count=await self._all(run, self._newest, ("",)),
-            quarantine_count=await self._all(run, self._set_aside, ("",)),
-        )
 
-    async def _all(
-        self,
-        run: Runner,
-        portion: Callable[[sqlite3.Connection, tuple[object, ...]], _Portion],
-        first: tuple[object, ...],
-    ) -> int:
-        count, key = 0, first
-        while True:
-            done = await run(_at(portion, key))
-            count += done.redacted_count
-            if done.next_key is None:
-                return count
-            key = done.next_key
+        def forgetting(job: Callable[[sqlite3.Connection, Key], Portion]) -> Forget:
+            return lambda key: run(lambda connection: job(connection, key))
+
+        return await forget_people(
+            versions=forgetting(self._superseded),
+            orders=forgetting(self._newest),
+            quarantine=forgetting(self._set_aside),
+        )
 
     @property
     def _owner(self) -> tuple[str, str]:
         return self.account, NAMING_API
 
-    def _newest(self, connection: sqlite3.Connection, after: tuple[object, ...]) -> _Portion:
+    def _newest(self, connection: sqlite3.Connection, after: Key) -> Portion:
         found = connection.execute(
             _NEWEST, (*self._owner, *after, format_stored(self.before), PORTION)
         ).fetchall()
-        redacted = _redacted([(row[:-1], row[-1]) for row in found])
-        if redacted and not self.dry_run:
+        changed = redacted([(row[:-1], row[-1].encode()) for row in found])
+        if changed and not self.dry_run:
             (change_seq,) = connection.execute(_NEXT_CHANGE).fetchone()
             moved = (change_seq, self.stamp())
             connection.executemany(
-                _REDACT_NEWEST, [(*new, *moved, *self._owner, *key) for key, new in redacted]
+                _REDACT_NEWEST,
+                [(*_told(new), *moved, *self._owner, *key) for key, new in changed],
             )
-            self._rename(connection, redacted)
-        return _Portion(len(redacted), _next_key([row[:1] for row in found]))
+            self._rename(connection, changed)
+        return portion(changed, [row[:1] for row in found])
 
-    def _superseded(
-        self, connection: sqlite3.Connection, after: tuple[object, ...]
-    ) -> _Portion:
+    def _superseded(self, connection: sqlite3.Connection, after: Key) -> Portion:
         found = connection.execute(
             _SUPERSEDED, (*self._owner, *after, format_stored(self.before), PORTION)
         ).fetchall()
-        redacted = _redacted([(row[:-1], row[-1]) for row in found])
+        changed = redacted([(row[:-1], row[-1].encode()) for row in found])
         if not self.dry_run:
             connection.executemany(
-                _REDACT_SUPERSEDED, [(*new, *self._owner, *key) for key, new in redacted]
+                _REDACT_SUPERSEDED, [(*_told(new), *self._owner, *key) for key, new in changed]
             )
-            self._rename(connection, redacted)
-        return _Portion(len(redacted), _next_key([row[:-1] for row in found]))
+            self._rename(connection, changed)
+        return portion(changed, [row[:-1] for row in found])
 
-    def _rename(self, connection: sqlite3.Connection, redacted: Sequence[_Redacted]) -> None:
+    def _rename(self, connection: sqlite3.Connection, changed: Sequence[Redacted]) -> None:
         """Let what is recorded of orders name their versions as they are called now."""
         connection.executemany(
             _RENAME,
-            [(self.account, key[0], digest, key[-1]) for key, (_, digest) in redacted],
+            [(self.account, key[0], digest, key[-1]) for key, (_, digest) in changed],
         )
 
-    def _set_aside(self, connection: sqlite3.Connection, after: tuple[object, ...]) -> _Portion:
+    def _set_aside(self, connection: sqlite3.Connection, after: Key) -> Portion:
         found = connection.execute(_SET_ASIDE, (*self._owner, *after, PORTION)).fetchall()
-        redacted = _redacted(
+        changed = redacted(
             [
-                ((digest,), document)
+                ((digest,), _bytes(document))
                 for digest, first_seen_at, document in found
                 if oldest_date(_bytes(document), parse_instant(first_seen_at)) < self.before
             ]
         )
         if not self.dry_run:
             connection.executemany(
-                _REDACT_SET_ASIDE, [(*new, *self._owner, *key) for key, new in redacted]
+                _REDACT_SET_ASIDE, [(*_told(new), *self._owner, *key) for key, new in changed]
             )
-        return _Portion(len(redacted), _next_key([row[:1] for row in found]))
+        return portion(changed, [row[:1] for row in found])
 
 
 async def purge_account(run: Runner, account: str) -> Purged:
     """Remove everything about *account*, portion by portion."""
-    counts: dict[str, int] = {}
 
     def delete_ledgers(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT OR IGNORE INTO purged_accounts VALUES (?)", (account,))
-        for table in _LEDGERS:
+        for table in LEDGERS:
             _delete_all(connection, table, account)
 
     await run(forget_for_good)
     await run(delete_ledgers)
-    for table, kind in _DOCUMENTS.items():
-        while deleted := await run(_deletion(table, account)):
-            if kind is not None:
-                counts[kind] = counts.get(kind, 0) + deleted
-    await run(lambda connection: _delete_all(connection, _STREAMS, account))
-    return Purged(**counts)
+    purged = await forget_documents(lambda table: run(_deletion(table, account)))
+    await run(lambda connection: _delete_all(connection, STREAMS, account))
+    return purged
 
 
 def count_account(connection: sqlite3.Connection, account: str) -> Purged:
     """Return what `purge_account` would remove."""
     purged = Purged()
-    for table, kind in _DOCUMENTS.items():
-        if kind is not None:
-            (count,) = connection.execute(
-                f"SELECT count(*) FROM {table} WHERE account = ?",  # noqa: S608 - a name of ours
-                (account,),
-            ).fetchone()
-            purged += Purged(**{kind: count})
+    for table, kind in COUNTED.items():
+        (count,) = connection.execute(
+            f"SELECT count(*) FROM {table} WHERE account = ?",  # noqa: S608 - a name of ours
+            (account,),
+        ).fetchone()
+        purged += Purged(**{kind: count})
     return purged
 
 
@@ -242,7 +206,7 @@ def accounts_in(connection: sqlite3.Connection) -> frozenset[str]:
     made = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
     return frozenset(
         account
-        for table in _TABLES
+        for table in TABLES
         if table in made
         for (account,) in connection.execute(
             f"SELECT DISTINCT account FROM {table}"  # noqa: S608 - a name of ours
@@ -305,34 +269,14 @@ def _delete_all(connection: sqlite3.Connection, table: str, account: str) -> Non
     connection.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608 - a name of ours
 
 
-def _at(
-    portion: Callable[[sqlite3.Connection, tuple[object, ...]], _Portion],
-    key: tuple[object, ...],
-) -> Job[_Portion]:
-    return lambda connection: portion(connection, key)
-
-
-def _redacted(found: Sequence[tuple[tuple[Any, ...], str | bytes]]) -> list[_Redacted]:
-    """Return those of *found* that change."""
-    changed = []
-    for key, document in found:
-        redacted = without_people(_bytes(document))
-        if redacted is not None:
-            changed.append((key, (_text(redacted), digest_of(redacted))))
-    return changed
-
-
-def _text(document: bytes) -> str | bytes:
-    """Return *document* as the quarantine keeps it: a blob where it is not even UTF-8."""
+def _told(new: tuple[bytes, str]) -> tuple[str | bytes, str]:
+    """Return a document as it is kept: a blob where it is not even UTF-8; and its digest."""
+    document, digest = new
     try:
-        return document.decode()
+        return document.decode(), digest
     except UnicodeDecodeError:
-        return document
+        return document, digest
 
 
 def _bytes(document: str | bytes) -> bytes:
     return document.encode() if isinstance(document, str) else document
-
-
-def _next_key(keys: Sequence[tuple[object, ...]]) -> tuple[object, ...] | None:
-    return keys[-1] if len(keys) == PORTION else None

@@ -19,8 +19,9 @@ from vendororders_async.errors import SinkError
 from vendororders_async.models.retail_procurement import Order
 from vendororders_async.pages import decode_document
 from vendororders_async.sinks.base import Arrival, Ledger
+from vendororders_async.sinks.group_commit import GroupCommit
 from vendororders_async.sinks.sqlite import SqliteSink
-from vendororders_async.sinks.sqlite_group import GroupCommit, Job, commit_together
+from vendororders_async.sinks.sqlite_file import Job, is_busy, transaction
 from vendororders_async.sinks.writer_thread import WriterThread
 from vendororders_async.windows import Window
 
@@ -36,7 +37,9 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.thread = WriterThread("test")
-        self.changes = GroupCommit(self.thread, self._commit)
+        self.changes = GroupCommit[Job[Any]](
+            lambda jobs: self.thread.start(lambda: self._commit(jobs)), is_everybodys=is_busy
+        )
         self.groups: list[int] = []  # how many jobs each transaction was to do
         self.begun = asyncio.Event()
         self.door = threading.Event()
@@ -64,7 +67,8 @@ class Store:
         self.groups.append(len(jobs))
         self._loop.call_soon_threadsafe(self.begun.set)
         self.door.wait(10)
-        return commit_together(self.connection, jobs)
+        with transaction(self.connection):
+            return [job(self.connection) for job in jobs]
 
 
 @pytest.fixture
