@@ -21,10 +21,12 @@ GOOD = b'{"purchaseOrderNumber": "A1"}'
 BAD = b'{"purchaseOrderNumber": "\xff\x00\xed\xa0\xbd\n'
 
 
-@pytest.fixture(params=["sqlite", "ndjson"])
+@pytest.fixture(params=["sqlite", "ndjson", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A sink of two accounts: one document that decodes by now, one that does not."""
     url = f"{request.param}:{tmp_path / 'store'}"
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
     asyncio.run(_fill(url))
     return url
 

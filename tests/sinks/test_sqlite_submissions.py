@@ -1,34 +1,19 @@
-"""Submissions: recorded for good before anything is sent, and found again."""
+"""Submissions in SQLite: on the disk before they count."""
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from vendororders_async.models.retail_procurement import Order, OrderStatus
-from vendororders_async.pages import decode_document
-from vendororders_async.sinks.base import (
-    Arrival,
-    Held,
-    Ledger,
-    Submission,
-    SubmissionSink,
-    SubmissionState,
-)
-from vendororders_async.sinks.sqlite import SqliteSink
+from vendororders_async.sinks.base import Submission, SubmissionState
 from vendororders_async.sinks.sqlite_file import durable_transaction, open_database
 from vendororders_async.sinks.sqlite_submissions import record
-from vendororders_async.windows import Window
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 1, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-DAY = datetime(2026, 11, 20, tzinfo=UTC)
-WINDOW = Window(DAY, DAY + HOUR)
 SENT = Submission(
     account="acme-us",
     api="retail",
@@ -39,53 +24,6 @@ SENT = Submission(
     document='{"purchaseOrderNumber": "A1", "n": "ä"}'.encode(),
     state=SubmissionState.SENDING,
 )
-
-
-def sent(number: str = "A1", at: datetime = NOON, **more: object) -> Submission:
-    """Return a submission."""
-    return msgspec.structs.replace(SENT, purchase_order_number=number, submitted_at=at, **more)
-
-
-async def test_submissions_come_back_as_they_were(sink: SqliteSink) -> None:
-    """The oldest first, of all orders or of some, and of nobody else."""
-    first, second, third = sent("B2"), sent(at=NOON + HOUR), sent(at=NOON + 2 * HOUR)
-    others = [sent("A1", account="other"), sent("A1", api="direct_fulfillment")]
-    await sink.record([third, first, *others])
-    await sink.record([second])
-
-    assert isinstance(sink, SubmissionSink)
-    assert await sink.submissions("acme-us", "retail") == [first, second, third]
-    assert await sink.submissions("acme-us", "retail", ["A1", "C3"]) == [second, third]
-    assert await sink.submissions("acme-us", "retail", []) == []
-
-
-async def test_numbers_without_end_are_looked_up(sink: SqliteSink) -> None:
-    """More than fit into one question, and some of them twice."""
-    numbers = [f"P{n}" for n in range(250)]
-    await sink.record([sent(number) for number in numbers])
-
-    found = await sink.submissions("acme-us", "retail", [*numbers, *numbers])
-
-    assert sorted(one.purchase_order_number for one in found) == sorted(numbers)
-
-
-async def test_a_submission_is_brought_up_to_date(sink: SqliteSink) -> None:
-    """Recorded once more, it is the same one, and says what is known of it now."""
-    await sink.record([SENT])
-    done = sent(
-        state=SubmissionState.FAILED, transaction_id="t-1", reason="no such line", digest="d2"
-    )
-    await sink.record([done])
-
-    assert await sink.submissions("acme-us", "retail") == [done]
-
-
-async def test_submissions_are_recorded_all_or_none(sink: SqliteSink) -> None:
-    """One that cannot be written keeps the others out."""
-    with pytest.raises(UnicodeDecodeError):
-        await sink.record([SENT, sent("B2", document=b"\xff")])
-
-    assert await sink.submissions("acme-us", "retail") == []
 
 
 def test_a_record_is_synced_before_it_counts(path: Path) -> None:
@@ -117,26 +55,3 @@ def test_what_fails_durably_leaves_the_connection_as_it_was(path: Path) -> None:
 
         assert connection.execute("PRAGMA synchronous").fetchone() == (1,)
         assert not connection.in_transaction
-
-
-async def test_what_is_held_of_orders_comes_by_number(sink: SqliteSink) -> None:
-    """Order and status, each if there is one; what is not held is left out."""
-    order = b'{"purchaseOrderNumber": "A1", "purchaseOrderState": "New"}'
-    status = b'{"purchaseOrderNumber": "A1", "itemStatus": []}'
-    alone = b'{"purchaseOrderNumber": "B2"}'
-    ledger = Ledger("acme-us", "retail", "created", "amazon")
-    await sink.write(Arrival(ledger, WINDOW, NOON, [decode_document(order, Order)]))
-    await sink.write(
-        Arrival(
-            ledger,
-            WINDOW,
-            NOON,
-            [decode_document(raw, OrderStatus) for raw in (status, alone)],
-        )
-    )
-
-    assert await sink.held("acme-us", "retail", ["A1", "B2", "C3"]) == {
-        "A1": Held(purchase_order_number="A1", order=order, status=status),
-        "B2": Held(purchase_order_number="B2", status=alone),
-    }
-    assert await sink.held("other", "retail", ["A1"]) == {}

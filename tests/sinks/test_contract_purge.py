@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from canaries import (
     page,
     store,
 )
+from stores import Database, relations_with
 
 from vendororders_async.errors import SinkError
 from vendororders_async.models.retail_procurement import OrderStatus
@@ -38,17 +40,28 @@ from vendororders_async.sinks.base import (
 )
 from vendororders_async.sinks.ndjson import NdjsonSink
 from vendororders_async.sinks.ndjson_files import PARTIAL, partial_name
-from vendororders_async.sinks.sqlite import SqliteSink
 from vendororders_async.windows import Window
 
+Places = Callable[..., list[str]]
 RETAIL = Ledger("acme-us", "retail", "created", "amazon")
 STATUSES = Ledger("acme-us", "retail", "statuses", "amazon")
 
 
-@pytest.fixture(params=["sqlite", "ndjson"])
+@pytest.fixture(params=["sqlite", "ndjson", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """One kind of sink after the other."""
+    if request.param == "postgres":
+        found: str = request.getfixturevalue("postgres_url")
+        return found
     return f"{request.param}:{tmp_path / 'store'}"
+
+
+@pytest.fixture
+def places(url: str, tmp_path: Path) -> Places:
+    """Return what asks which files of a store have a word in their bytes."""
+    if url.startswith("postgres"):
+        return partial(relations_with, url)
+    return partial(files_with, tmp_path)
 
 
 @pytest.fixture
@@ -66,7 +79,7 @@ def opened(url: str, now: Callable[[], datetime]) -> PurgeableSink:
 
 
 async def test_people_are_forgotten_everywhere(
-    url: str, tmp_path: Path, now: Callable[[], datetime]
+    url: str, places: Places, now: Callable[[], datetime]
 ) -> None:
     """Newest version, older version and quarantine; the rest of each stays, and the ledger."""
     bad = b'{"orderDate": "2026-10-01T00:00:00Z", "shipToParty": {"name": "CANARY"}'
@@ -90,14 +103,14 @@ async def test_people_are_forgotten_everywhere(
     assert json.loads(after["A1"])["orderDetails"]["customerOrderNumber"] == "y"
     assert b"CANARY" not in held.document
     assert after.keys() == {"A1", "B2", "C3"}
-    assert len(files_with(tmp_path)) == 1  # the one with B2
+    assert places() != []  # B2 is there
     async with opened(url, now) as sink:
         await forget(sink, NOW)
-    assert files_with(tmp_path) == []
+    assert places() == []
 
 
 async def test_what_is_forgotten_is_not_counted_again(
-    sink: PurgeableSink, tmp_path: Path
+    sink: PurgeableSink, places: Places
 ) -> None:
     """A second purge finds nothing, and changes no byte; nor does one of what names nobody."""
     redacted = b'{ "purchaseOrderNumber": "R1", "orderDetails": {"shipToParty": {} } }'
@@ -110,11 +123,11 @@ async def test_what_is_forgotten_is_not_counted_again(
     assert second == Purged()
     assert await documents_in(sink) == before
     assert before["R1"] == redacted
-    assert files_with(tmp_path) == []
+    assert places() == []
 
 
 async def test_a_key_that_is_there_twice_hides_nobody(
-    sink: PurgeableSink, tmp_path: Path
+    sink: PurgeableSink, places: Places
 ) -> None:
     """What a reader of the JSON would not see is forgotten too."""
     raw = (
@@ -124,7 +137,7 @@ async def test_a_key_that_is_there_twice_hides_nobody(
     await store(sink, page(raw, asked_at=OLD))
 
     assert await forget(sink, NOW + DAY) == Purged(order_count=1)
-    assert files_with(tmp_path) == []
+    assert places() == []
 
 
 @pytest.mark.parametrize(
@@ -171,7 +184,7 @@ async def test_retail_orders_name_nobody(sink: PurgeableSink) -> None:
 
 
 async def test_an_account_goes_as_a_whole(
-    url: str, tmp_path: Path, now: Callable[[], datetime]
+    url: str, places: Places, now: Callable[[], datetime]
 ) -> None:
     """Orders, statuses, versions, quarantine, windows, streams; others keep theirs.
 
@@ -189,7 +202,7 @@ async def test_an_account_goes_as_a_whole(
         await store(sink, page(status, ledger=STATUSES, kind=OrderStatus))
         await sink.ended(RETAIL, covered_until=None, error="CANARY of an error")
         await store(sink, page(direct("O1", canary="other"), ledger=other))
-        if isinstance(sink, SqliteSink):
+        if isinstance(sink, Database):
             await sink.note_account("acme-us", DAY)
             await sink.record([submission("acme-us"), submission("other")])
         would = await sink.purge_account("acme-us", dry_run=True)
@@ -206,9 +219,9 @@ async def test_an_account_goes_as_a_whole(
     assert known == {"other"}
     assert [state.ledger for state in states] == [other]
     assert (list(left), quarantine, windows) == (["O1"], [], [])
-    assert files_with(tmp_path) == []
-    assert files_with(tmp_path, "acme-us") == []
-    assert files_with(tmp_path, "other") != []
+    assert places() == []
+    assert places("acme-us") == []
+    assert places("other") != []
 
 
 def submission(account: str) -> Submission:
