@@ -26,6 +26,8 @@ from .base import (
     StreamState,
     Written,
 )
+from .brought import Brought
+from .compression import Compression, check
 from .ndjson_purge import PurgeableFolder
 from .ndjson_quarantine import QUARANTINE, Quarantine
 from .ndjson_reader import count_orders, newest_orders, read_states
@@ -51,7 +53,7 @@ class NdjsonSink(PurgeableFolder):
 
     What is there is not looked up while writing: an order is *new* when this run has not
     written it before, and the newest version is found on reading. Files are private (0600),
-    folders too.
+    folders too. What appears is compressed as *compression* says; one store may hold all kinds.
     """
 
     def __init__(
@@ -60,8 +62,11 @@ class NdjsonSink(PurgeableFolder):
         *,
         now: Callable[[], datetime] = clock.now,
         read_only: bool = False,
+        compression: Compression = Compression.NONE,
     ) -> None:
+        check(compression)
         self._root = Path(path)
+        self._compression = compression
         self._now = now
         self._read_only = read_only
         self._thread: WriterThread | None = None
@@ -70,7 +75,7 @@ class NdjsonSink(PurgeableFolder):
         self._open: dict[Path, str] = {}  # files of windows not finished, and their accounts
         self._unsynced: set[Path] = set()
         self._kept: dict[Ledger, Path] = {}
-        self._written: dict[tuple[str, ...], str] = {}  # digests of what this run brought
+        self._brought = Brought()
 
     def __repr__(self) -> str:
         return f"<NdjsonSink {self._root}>"
@@ -169,16 +174,17 @@ class NdjsonSink(PurgeableFolder):
         def job() -> None:
             self._make_folder(ledger)
             folder = self._folder(ledger)
-            path = folder / files.window_name(finished, ledger.source)
+            name = files.window_name(finished, ledger.source)
             partial = folder / files.partial_name(finished.window, ledger.source)
             files.append(partial, b"")  # a window may hold nothing
             self._sync()
             stamp = self._now().timestamp()
             os.utime(partial, (stamp, stamp))
-            if path.exists():  # read once more within the clock's resolution
-                files.adopt(partial, self._now())  # a file, once there, does not change
+            if any((folder / f"{name}{one}").exists() for one in Compression):
+                # read once more within the clock's resolution; a file does not change
+                files.adopt(partial, self._now(), self._compression)
             else:
-                files.settle(partial, path)
+                files.settle_lines(partial, folder / f"{name}{self._compression}")
             self._begun.pop((ledger, finished.window), None)
             self._open.pop(partial, None)
             self._touch(ledger.account)
@@ -255,8 +261,8 @@ class NdjsonSink(PurgeableFolder):
 
         def job() -> None:
             for ledger, partial in self._kept.items():
-                name = files.loose_name(self._now(), ledger.source)
-                files.settle(partial, self._folder(ledger) / name)
+                name = files.loose_name(self._now(), ledger.source) + self._compression
+                files.settle_lines(partial, self._folder(ledger) / name)
                 self._touch(ledger.account)
             self._kept.clear()
 
@@ -287,15 +293,7 @@ class NdjsonSink(PurgeableFolder):
                 Quarantined(ledger, digest, document.raw, reason, self._now())
             )
             return Written(None, Outcome.QUARANTINED if is_new else Outcome.STANDING)
-        number = document.content.purchase_order_number
-        key = (ledger.account, ledger.api, type(document.content).__name__, number)
-        before = self._written.get(key)
-        self._written[key] = digest
-        if before is None:
-            return Written(number, Outcome.NEW)
-        if before == digest:
-            return Written(number, Outcome.UNCHANGED)
-        return Written(number, Outcome.CHANGED, before)
+        return self._brought.add(ledger, document.content, digest)
 
     def _make_folder(self, ledger: Ledger) -> None:
         """Make the folders that files of *ledger* go into."""
@@ -332,7 +330,7 @@ class NdjsonSink(PurgeableFolder):
         folder = files.account_folder(self._root, account)
         for partial in sorted(folder.rglob(f"*{files.PARTIAL}")):
             if partial.name.endswith(f"{files.SUFFIX}{files.PARTIAL}"):
-                files.adopt(partial, self._now())
+                files.adopt(partial, self._now(), self._compression)
             else:
                 partial.unlink()
 
@@ -347,7 +345,7 @@ class NdjsonSink(PurgeableFolder):
         for partial in [one for one, owner in self._open.items() if account in {None, owner}]:
             del self._open[partial]
             self._unsynced.discard(partial)
-            files.adopt(partial, self._now())
+            files.adopt(partial, self._now(), self._compression)
         for ledger in [one for one in self._kept if account in {None, one.account}]:
             self._kept.pop(ledger).unlink(missing_ok=True)
 

@@ -4,8 +4,8 @@
 
     DIR/vendororders.json                    what this folder is
     DIR/<account>/account.json               the account's name; its time is the last write
-    DIR/<account>/<api>/<stream>/<after>_<before>_<begun>_<source>.ndjson
-    DIR/<account>/<api>/<stream>/loose_<moment>_<random>_<source>.ndjson
+    DIR/<account>/<api>/<stream>/<after>_<before>_<begun>_<source>.ndjson[.gz|.zst]
+    DIR/<account>/<api>/<stream>/loose_<moment>_<random>_<source>.ndjson[.gz|.zst]
     DIR/<account>/<api>/<stream>/.<after>_<before>_<before>_<source>.ndjson.part
     DIR/<account>/<api>/<stream>/error_<source>.txt
     DIR/<account>/<api>/quarantine/<digest>
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,7 @@ from ..errors import SinkError
 from ..windows import FinishedWindow, Window
 from .account_lock import safe_name
 from .base import Ledger, StoredOrder
+from .compression import Compression, compressing, compression_of
 
 SUFFIX = ".ndjson"
 PARTIAL = ".part"
@@ -123,7 +125,8 @@ def parse_name(name: str) -> tuple[str, FinishedWindow | None]:
     Raises:
         ValueError: no file of ours is called so.
     """
-    first, second, third, source = name.removesuffix(SUFFIX).split("_", 3)
+    plain = name.removesuffix(compression_of(Path(name)))
+    first, second, third, source = plain.removesuffix(SUFFIX).split("_", 3)
     if first == LOOSE:
         return unquote(source), None
     window = Window(parse_instant(first), parse_instant(second))
@@ -150,7 +153,7 @@ def _compact(moment: datetime) -> str:
 
 
 @contextmanager
-def errors_explained(root: Path) -> Iterator[None]:
+def errors_explained(root: object) -> Iterator[None]:
     """Turn what the operating system raises into a `SinkError` in one line."""
     try:
         yield
@@ -237,7 +240,7 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def adopt(partial: Path, now: datetime) -> None:
+def adopt(partial: Path, now: datetime, compression: Compression = Compression.NONE) -> None:
     """Make what was written for a window that was not finished a loose file.
 
     Amazon sent it, and another window may have counted on it: an order is asked for once,
@@ -245,7 +248,8 @@ def adopt(partial: Path, now: datetime) -> None:
     """
     source, _ = parse_name(partial.name.removeprefix(".").removesuffix(PARTIAL))
     if cut_torn_line(partial):
-        settle(partial, partial.with_name(loose_name(now, source)))
+        name = loose_name(now, source) + compression
+        settle_lines(partial, partial.with_name(name))
     else:
         partial.unlink()
 
@@ -270,6 +274,27 @@ def settle(partial: Path, path: Path) -> None:
     sync(partial)
     partial.replace(path)
     sync(path.parent)
+
+
+def settle_lines(partial: Path, path: Path) -> None:
+    """Do the same with lines, compressed as *path* says; the file keeps its time."""
+    compression = compression_of(path)
+    if compression is Compression.NONE:
+        settle(partial, path)
+        return
+    aside = path.with_name(f".{path.name}{PARTIAL}")
+    aside.unlink(missing_ok=True)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with (
+        os.fdopen(descriptor, "wb") as file,
+        partial.open("rb") as lines,
+        compressing(file, compression) as compressed,
+    ):
+        shutil.copyfileobj(lines, compressed)
+    times = partial.stat()
+    os.utime(aside, ns=(times.st_atime_ns, times.st_mtime_ns))
+    settle(aside, path)
+    partial.unlink()  # until then it is there twice, which does not matter
 
 
 def sync(path: Path) -> None:
@@ -301,7 +326,8 @@ def stream_folder(root: Path, ledger: Ledger) -> Path:
 
 def named_files(folder: Path) -> Iterator[tuple[Path, str, FinishedWindow | None]]:
     """Yield a stream's files of lines, with source and window; one without is loose."""
-    for file in sorted(folder.glob(f"*{SUFFIX}")):
+    found = (file for one in Compression for file in folder.glob(f"*{SUFFIX}{one}"))
+    for file in sorted(found):
         try:
             source, finished = parse_name(file.name)
         except ValueError:

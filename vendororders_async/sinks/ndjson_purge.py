@@ -24,6 +24,7 @@ from ..operations import STATUSES
 from ..pages import decode_document
 from . import ndjson_files as files
 from .base import Purged
+from .compression import compressing, compression_of, open_lines
 from .ndjson_quarantine import QUARANTINE, Quarantine
 from .people import NAMING_API, oldest_date, without_people
 from .rows import digest_of
@@ -189,7 +190,10 @@ class _People:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
         def written() -> Iterator[bytes]:
-            with os.fdopen(descriptor, "wb") as lines:
+            with (
+                os.fdopen(descriptor, "wb") as opened,
+                compressing(opened, compression_of(file)) as lines,
+            ):
                 for line, raw in self._redacted(file):
                     lines.write(line)
                     if raw:
@@ -281,7 +285,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _lines(file: Path) -> Iterator[tuple[bytes, datetime, bytes]]:
     """Yield the lines of *file*, each with its time and its document."""
-    with file.open("rb") as lines:
+    with open_lines(file) as lines:
         for number, line in enumerate(lines, 1):
             try:
                 _, _, seen_at, raw = files.parse_line(line)

@@ -26,6 +26,28 @@ class _Heading(msgspec.Struct, frozen=True):
 _HEADING = msgspec.json.Decoder(_Heading)
 
 
+def quarantine_file(held: Quarantined) -> bytes:
+    """Return the file that keeps *held*."""
+    heading = _Heading(held.ledger.stream, held.ledger.source, held.reason, held.first_seen_at)
+    return msgspec.json.encode(heading) + b"\n" + held.document
+
+
+def parse_quarantine(account: str, api: str, name: str, kept: bytes) -> Quarantined:
+    """Return what the file *name* keeps; its last part is the digest.
+
+    Raises:
+        SinkError: it is no such file.
+    """
+    first, _, document = kept.partition(b"\n")
+    try:
+        heading = _HEADING.decode(first)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise SinkError(f"{name} is damaged") from None
+    ledger = Ledger(account, api, heading.stream, heading.source)
+    digest = name.rpartition("/")[2]
+    return Quarantined(ledger, digest, document, heading.reason, heading.first_seen_at)
+
+
 class Quarantine:
     """What of one account and API could not be decoded, in *folder*. Its methods block."""
 
@@ -40,10 +62,7 @@ class Quarantine:
         if path.exists():
             return False
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        heading = _Heading(
-            held.ledger.stream, held.ledger.source, held.reason, held.first_seen_at
-        )
-        replace_file(path, msgspec.json.encode(heading) + b"\n" + held.document)
+        replace_file(path, quarantine_file(held))
         return True
 
     def read(self) -> list[Quarantined]:
@@ -60,12 +79,7 @@ class Quarantine:
 
     def _read(self, file: Path) -> Quarantined | None:
         try:
-            first, _, document = file.read_bytes().partition(b"\n")
+            kept = file.read_bytes()
         except FileNotFoundError:
             return None  # taken out in the meantime
-        try:
-            heading = _HEADING.decode(first)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise SinkError(f"{file} is damaged") from None
-        ledger = Ledger(self._account, self._api, heading.stream, heading.source)
-        return Quarantined(ledger, file.name, document, heading.reason, heading.first_seen_at)
+        return parse_quarantine(self._account, self._api, file.as_posix(), kept)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-from collections import defaultdict
+import tempfile
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -18,8 +18,8 @@ from ..errors import SinkError
 from ..models.retail_procurement import OrderStatus
 from ..operations import stream_named
 from ..pages import decode_document
-from ..windows import FinishedWindow
-from .base import Ledger, StoredOrder, StreamState
+from .base import StoredOrder, StreamState
+from .compression import Compression, compression_of, open_lines
 from .ndjson_files import (
     ERROR,
     accounts_in,
@@ -30,70 +30,31 @@ from .ndjson_files import (
     partial_files,
 )
 from .ndjson_quarantine import QUARANTINE, Quarantine
-from .rows import ORDER_TYPES, AnyOrder, Version, digest_of, order_row
+from .newest import NewestIndex
+from .rows import ORDER_TYPES, digest_of, order_row
+from .states import States
 
 BATCH = 200  # orders held in memory at a time
-
-# What is known of each order while the lines go by. It lies in a temporary file of SQLite's
-# own, so that a store of any size can be read in little memory.
-_INDEX = """
-CREATE TABLE newest (
-    purchase_order_number TEXT PRIMARY KEY,
-    digest TEXT, asked_at TEXT, own_date_at TEXT, has_details INTEGER,
-    file TEXT, place INTEGER
-) WITHOUT ROWID
-"""
-
-_HELD = """
-SELECT digest, asked_at, own_date_at, has_details FROM newest WHERE purchase_order_number = ?
-"""
-
-_PUT = "INSERT OR REPLACE INTO newest VALUES (?, ?, ?, ?, ?, ?, ?)"
-
-_PLACES = "SELECT purchase_order_number, file, place FROM newest ORDER BY purchase_order_number"
-
-
-class _Stream:
-    """What the files of a stream say, one after the other."""
-
-    def __init__(self) -> None:
-        self.windows: list[FinishedWindow] = []
-        self.last_success_at: datetime | None = None
-        self.error: str | None = None
-
-    def take_in(self, file: Path, finished: FinishedWindow | None) -> None:
-        if finished is not None:
-            self.windows.append(finished)
-        with suppress(FileNotFoundError):  # a file that is written aside has its name by now
-            at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-            self.last_success_at = max(at, self.last_success_at or at)
+_UNPACKED = ""  # in the place of a file's name
 
 
 def read_states(root: Path) -> list[StreamState]:
     """Return how every stream is doing, by the names of its files and what is in quarantine."""
-    found: dict[Ledger, _Stream] = defaultdict(_Stream)
+    found = States()
     for account, folder in accounts_in(root):
         for stream in sorted(folder.glob("*/*/")):
             for file, source, finished in [*named_files(stream), *partial_files(stream)]:
-                found[ledger_of(account, file, source)].take_in(file, finished)
+                with suppress(FileNotFoundError):  # what was written aside has its name by now
+                    at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+                    found.add(ledger_of(account, file, source), finished, at)
             for file in sorted(stream.glob(f"{ERROR}_*.txt")):
                 ledger = ledger_of(account, file, error_source(file.name))
                 with suppress(FileNotFoundError):  # cleared in the meantime
-                    found[ledger].error = file.read_text("utf-8")
+                    found.fail(ledger, file.read_text("utf-8"))
         for api in sorted(folder.glob("*/")):
             for held in Quarantine(api / QUARANTINE, account, unquote(api.name)).read():
-                _ = found[held.ledger]  # known, if only by this
-    return [
-        StreamState(
-            ledger,
-            tuple(sorted(stream.windows, key=lambda one: one.window)),
-            stream.last_success_at,
-            stream.error,
-        )
-        for ledger, stream in sorted(
-            found.items(), key=lambda item: msgspec.structs.astuple(item[0])
-        )
-    ]
+                found.know(held.ledger)
+    return found.all()
 
 
 class NewestOrders:
@@ -103,43 +64,45 @@ class NewestOrders:
         while batch := newest.next(): ...
         newest.close()
 
-    It is made of all the files there are at its beginning. Every method blocks.
+    It is made of all the files there are at its beginning. Every method blocks. In a
+    compressed file no line is found again by its place: its lines lie in a temporary file.
     """
 
     def __init__(self, account: str, api: str, folder: Path) -> None:
         self.account = account
         self.api = api
         self._type = ORDER_TYPES[api]
-        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._index = NewestIndex()
+        self._unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - until this is closed
         try:
-            self._connection.execute(_INDEX)
-            self._connection.execute("BEGIN")
             for file in _order_files(folder):
                 self._take_in(file)
-            self._places = self._connection.execute(_PLACES)
+            self._places = self._index.by_number()
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
 
     def close(self) -> None:
         """Forget it all."""
-        self._connection.close()
+        self._index.close()
+        self._unpacked.close()
 
     def count(self) -> int:
         """Return how many orders there are."""
-        (count,) = self._connection.execute("SELECT count(*) FROM newest").fetchone()
-        return int(count)
+        return self._index.count()
 
     def next(self) -> list[StoredOrder]:
         """Return the next orders; none when that was all."""
         return [
-            self._order(number, Path(file), place)
-            for number, file, place in self._places.fetchmany(BATCH)
+            self._order(number, file, place)
+            for number, file, place in islice(self._places, BATCH)
         ]
 
     def _take_in(self, file: Path) -> None:
-        place = 0
-        with file.open("rb") as lines:
+        name, place = os.fspath(file), 0
+        if is_compressed := compression_of(file) is not Compression.NONE:
+            name, place = _UNPACKED, self._unpacked.tell()
+        with open_lines(file) as lines:
             for number, line in enumerate(lines, 1):
                 try:
                     _, _, seen_at, raw = parse_line(line)
@@ -147,23 +110,16 @@ class NewestOrders:
                     raise SinkError(f"{file}: line {number} is damaged") from None
                 order = decode_document(raw, self._type).content
                 if order is not None:
-                    self._compare(order, raw, seen_at, file, place)
+                    row = order_row(order, raw, digest_of(raw), format_stored(seen_at))
+                    self._index.take(row.purchase_order_number, row.version, name, place)
+                if is_compressed:
+                    self._unpacked.write(line)
                 place += len(line)
 
-    def _compare(
-        self, order: AnyOrder, raw: bytes, seen_at: datetime, file: Path, place: int
-    ) -> None:
-        row = order_row(order, raw, digest_of(raw), format_stored(seen_at))
-        held = self._connection.execute(_HELD, (row.purchase_order_number,)).fetchone()
-        if held is None or row.version.is_newer_than(Version(*held)):
-            values = (
-                *(row.purchase_order_number, row.digest, row.asked_at, row.own_date_at),
-                *(row.has_details, os.fspath(file), place),
-            )
-            self._connection.execute(_PUT, values)
-
-    def _order(self, number: str, file: Path, place: int) -> StoredOrder:
-        with file.open("rb") as lines:
+    def _order(self, number: str, file: str, place: int) -> StoredOrder:
+        with (
+            nullcontext(self._unpacked) if file == _UNPACKED else Path(file).open("rb") as lines
+        ):
             lines.seek(place)
             _, _, seen_at, raw = parse_line(lines.readline())
         return StoredOrder(self.account, self.api, number, seen_at, raw)
