@@ -23,7 +23,8 @@ from vendororders_async.pages import decode_document
 from vendororders_async.simulator import Settings
 from vendororders_async.sinks import open_sink
 from vendororders_async.sinks.base import Arrival, Ledger, StoredOrder
-from vendororders_async.sinks.csv_tables import LINE_COLUMNS, ORDER_COLUMNS
+from vendororders_async.sinks.columns import ORDER_COLUMNS
+from vendororders_async.sinks.csv_tables import LINE_COLUMNS
 from vendororders_async.windows import FinishedWindow, Window
 
 ASKED = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -7,8 +7,10 @@ import io
 import json
 import sqlite3
 import stat
+from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,9 @@ from vendororders_async.models import direct_fulfillment
 from vendororders_async.models.retail_procurement import Order
 from vendororders_async.pages import decode_document
 from vendororders_async.sinks.base import Arrival, Ledger, StoredOrder
-from vendororders_async.sinks.csv_tables import LINE_COLUMNS, ORDER_COLUMNS, CsvTables
+from vendororders_async.sinks.columns import LINE_COLUMNS, ORDER_COLUMNS
+from vendororders_async.sinks.csv_tables import LINE_COLUMNS as CSV_LINE_COLUMNS
+from vendororders_async.sinks.csv_tables import CsvTables
 from vendororders_async.sinks.lines import OrderLine, order_lines
 from vendororders_async.sinks.sqlite import SqliteSink
 from vendororders_async.spreadsheets import cell
@@ -49,8 +53,27 @@ def parsed(document: object) -> Order:
     return content
 
 
+def of_view(reader: sqlite3.Connection, view: str) -> list[dict[str, object]]:
+    """Return what a view says, amounts as numbers without loss."""
+    cursor = reader.execute(f"SELECT * FROM {view}")  # noqa: S608 - a name of ours
+    names = [name for name, *_ in cursor.description]
+    return [
+        {
+            name: Decimal(value) if name.endswith("_amount") and value is not None else value
+            for name, value in zip(names, row, strict=True)
+            if name not in {"account", "api"}
+        }
+        for row in cursor
+    ]
+
+
+def cells_of(line: OrderLine, names: Iterable[str]) -> dict[str, object]:
+    """Return some columns of a line."""
+    return {name: getattr(line, name) for name in names}
+
+
 async def test_lines_say_what_the_view_says(tmp_path: Path) -> None:
-    """Every combination of quantity, unit and price comes out as in `purchase_order_lines`."""
+    """Every combination of quantity, unit and price comes out as in both views."""
     items = [
         {
             "itemSequenceNumber": f"{number}",
@@ -73,11 +96,12 @@ async def test_lines_say_what_the_view_says(tmp_path: Path) -> None:
     async with SqliteSink(tmp_path / "orders.db") as sink:
         await sink.write(Arrival(LEDGER, WINDOW, ASKED, [raw]))
     with closing(sqlite3.connect(tmp_path / "orders.db")) as reader:
-        columns = ", ".join(OrderLine.__struct_fields__)
-        rows = reader.execute(f"SELECT {columns} FROM purchase_order_lines")  # noqa: S608 - names of ours
-        view = [OrderLine(*row) for row in rows]
+        lines = of_view(reader, "purchase_order_lines")
+        of_items = of_view(reader, "purchase_order_items")
+    found = order_lines(parsed(document))
 
-    assert order_lines(parsed(document)) == view
+    assert lines == [cells_of(line, lines[0]) for line in found]
+    assert of_items == [cells_of(line, of_items[0]) for line in found]
 
 
 IDENTIFIERS: tuple[object, ...] = (None, "", "0012", 8806098286500, 12)
@@ -107,24 +131,17 @@ async def test_lines_of_direct_fulfillment_say_what_the_views_say(tmp_path: Path
     ledger = Ledger("acme-us", "direct_fulfillment", "created", "amazon")
     async with SqliteSink(tmp_path / "orders.db") as sink:
         await sink.write(Arrival(ledger, WINDOW, ASKED, [raw]))
-    columns = ", ".join(OrderLine.__struct_fields__)
-    identifiers = "product_identifier, vendor_product_identifier, net_cost_currency"
     with closing(sqlite3.connect(tmp_path / "orders.db")) as reader:
-        rows = reader.execute(f"SELECT {columns} FROM purchase_order_lines")  # noqa: S608 - names of ours
-        lines = [OrderLine(*row) for row in rows]
-        rows = reader.execute(f"SELECT {identifiers} FROM purchase_order_items")  # noqa: S608 - names of ours
-        of_items = rows.fetchall()
+        lines = of_view(reader, "purchase_order_lines")
+        of_items = of_view(reader, "purchase_order_items")
         found = reader.execute(
             "SELECT count(*) FROM purchase_order_items WHERE vendor_product_identifier = ?",
             ("8806098286500",),
         ).fetchone()
 
-    assert order_lines(raw.content) == lines
+    assert lines == [cells_of(line, lines[0]) for line in order_lines(raw.content)]
     assert found == (len(items) // len(IDENTIFIERS),)
-    assert of_items == [
-        (one.product_identifier, one.vendor_product_identifier, one.net_cost_currency)
-        for one in lines
-    ]
+    assert of_items == [cells_of(line, of_items[0]) for line in order_lines(raw.content)]
 
 
 def test_an_order_without_details_has_no_lines() -> None:
@@ -204,13 +221,14 @@ async def test_columns_are_those_of_the_tables(tmp_path: Path) -> None:
     async with SqliteSink(tmp_path / "orders.db"):
         pass
     with closing(sqlite3.connect(tmp_path / "orders.db")) as reader:
-        orders, lines = (
+        orders, items, lines = (
             [
                 name
                 for (name,) in reader.execute("SELECT name FROM pragma_table_info(?)", (one,))
             ]
-            for one in ("purchase_orders", "purchase_order_lines")
+            for one in ("purchase_orders", "purchase_order_items", "purchase_order_lines")
         )
 
     assert list(ORDER_COLUMNS) == [one for one in orders if one not in own]
-    assert list(LINE_COLUMNS) == lines
+    assert list(CSV_LINE_COLUMNS) == lines
+    assert list(LINE_COLUMNS) == items + [one for one in lines if one not in items]

@@ -6,24 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
 from .. import clock
 from ..clock import whole_second
-from ..errors import ConfigurationError, InvalidArgument
-from ..pages import Document, decode_document
-from ..sinks import Sink, open_sink
-from ..sinks.base import Arrival, Ledger, StoredOrder
-from ..sinks.csv_tables import CsvTables
+from ..errors import ConfigurationError
+from ..sinks import Sink, UnknownSink, open_sink
+from ..sinks.base import Arrival, Ledger
 from ..sinks.ndjson import EXPORTED, NdjsonSink
 from ..sinks.ndjson_stream import NdjsonStream
-from ..sinks.rows import ORDER_TYPES, AnyOrder
+from ..sinks.tables import Tables, open_tables
 from ..windows import Window
+from .stored import Content, check_patterns, stored_orders
 
 
 class Exported(msgspec.Struct, frozen=True):
@@ -32,13 +31,6 @@ class Exported(msgspec.Struct, frozen=True):
     orders: int
     accounts: int
     undecodable: int = 0
-
-
-class Content(msgspec.Struct, frozen=True, gc=False):
-    """An order on its way, and what its document says."""
-
-    order: StoredOrder
-    document: Document[AnyOrder]
 
 
 class Target(Protocol):
@@ -64,7 +56,8 @@ async def export(
 
     *patterns* choose accounts (``acme-*``). Windows are not copied: what a sink was given
     by an export, a backfill into it reads again. Documents go whole, customers' addresses
-    in them too; ``csv:`` files have none.
+    in them too; ``csv:``, ``parquet:`` and ``duckdb:``, which are tables for other programs,
+    have none.
 
     Raises:
         ConfigurationError: there is no such kind of sink, or both are the same one.
@@ -73,44 +66,38 @@ async def export(
     """
     if await asyncio.to_thread(_are_same, source, to):
         raise ConfigurationError("an export goes into another sink than it comes from")
-    reader = open_sink(source, now=now, read_only=True)
-    opening = _target(to, now)
+    # in a thread: what they import may be large
+    reader = await asyncio.to_thread(open_sink, source, now=now, read_only=True)
+    opening = await asyncio.to_thread(_target, to, now)
     patterns = tuple(patterns)
     order_count, undecodable = 0, 0
     accounts: set[str] = set()
     async with reader:
-        known = {state.ledger.account for state in await reader.states()}
-        _check_patterns(patterns, known)
+        await check_patterns(reader, patterns)
         async with opening as target:
-            async for batch in reader.orders():
-                chosen = [one for one in batch if _is_chosen(one.account, patterns)]
-                contents = [
-                    Content(one, decode_document(one.document, ORDER_TYPES[one.api]))
-                    for one in chosen
-                ]
+            async for contents in stored_orders(reader, patterns):
                 good = [one for one in contents if one.document.content is not None]
                 await target.add(good)
-                accounts.update(one.account for one in chosen)
+                accounts.update(one.order.account for one in contents)
                 order_count += len(good)
-                undecodable += len(chosen) - len(good)
+                undecodable += len(contents) - len(good)
             await target.settle()
     return Exported(order_count, len(accounts), undecodable)
 
 
 def _target(to: str, now: Callable[[], datetime]) -> AbstractAsyncContextManager[Target]:
-    kind, _, rest = to.partition(":")
-    if kind == "csv" and rest and rest != "-":
-        return _into_csv(Path(rest))
+    if tables := open_tables(to):
+        return _into_tables(tables)
     try:
         return _into_sink(open_sink(to, now=now))
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{error}, or csv:DIR") from None
+    except UnknownSink as error:
+        raise ConfigurationError(f"{error}, or csv:DIR, duckdb:PATH") from None
 
 
 @asynccontextmanager
-async def _into_csv(folder: Path) -> AsyncIterator[Target]:
-    async with CsvTables(folder) as tables:
-        yield _CsvTarget(tables)
+async def _into_tables(opening: Tables) -> AsyncIterator[Target]:
+    async with opening as tables:
+        yield _TablesTarget(tables)
 
 
 @asynccontextmanager
@@ -119,8 +106,8 @@ async def _into_sink(sink: Sink) -> AsyncIterator[Target]:
         yield _SinkTarget(sink, locks)
 
 
-class _CsvTarget:
-    def __init__(self, tables: CsvTables) -> None:
+class _TablesTarget:
+    def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
     async def add(self, batch: Sequence[Content]) -> None:
@@ -130,7 +117,7 @@ class _CsvTarget:
         )
 
     async def settle(self) -> None:
-        """Let the files appear."""
+        """Let them appear."""
         await self._tables.settle()
 
 
@@ -180,19 +167,14 @@ def _origin(content: Content) -> tuple[str, str, datetime]:
     return content.order.account, content.order.api, content.order.seen_at
 
 
-def _is_chosen(account: str, patterns: Sequence[str]) -> bool:
-    return not patterns or any(fnmatchcase(account, pattern) for pattern in patterns)
-
-
-def _check_patterns(patterns: Sequence[str], known: set[str]) -> None:
-    for pattern in patterns:
-        if not any(fnmatchcase(account, pattern) for account in known):
-            names = ", ".join(sorted(known)) or "none"
-            raise InvalidArgument(f"no account is called {pattern!r}; there are {names}")
-
-
 def _are_same(source: str, to: str) -> bool:
     """Say whether two URLs name the same sink, however they are spelled; it asks the disk."""
-    (kind, _, path), (other_kind, _, other_path) = source.partition(":"), to.partition(":")
-    places = (Path(one).expanduser().resolve() for one in (path, other_path))
-    return kind == other_kind and next(places) == next(places)
+    return _place(source) == _place(to)
+
+
+def _place(url: str) -> tuple[object, ...]:
+    kind, _, path = url.partition(":")
+    if "://" in url:  # parquet:s3://… is s3://…, ndjson+zstd:DIR below is ndjson:DIR
+        parts = urlsplit(url.removeprefix("parquet:"))
+        return parts._replace(path=parts.path.rstrip("/"))
+    return kind.partition("+")[0], Path(path).expanduser().resolve()

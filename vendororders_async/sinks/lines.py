@@ -1,4 +1,4 @@
-"""Lines: what the columns of `purchase_order_lines` say about an order.
+"""Lines: what `purchase_order_items` and `purchase_order_lines` say about an order.
 
 Pure functions, for stores without views of their own; they say what the SQL views say.
 """
@@ -6,6 +6,7 @@ Pure functions, for stores without views of their own; they say what the SQL vie
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import msgspec
 
@@ -18,21 +19,32 @@ from .rows import AnyOrder
 _CASES = frozenset({"cases", "case"})
 _EACHES = frozenset({"eaches", "each"})
 
+_NO_PRICE = Money()
+_NO_QUANTITY = ItemQuantity()
+
 
 class OrderLine(msgspec.Struct, frozen=True, gc=False):
     """One line of a purchase order, column by column; a field is named as its column.
 
-    *ordered_eaches* is None where the unit is not known, *net_cost* and *line_total* where
-    the price is by weight.
+    Amounts are as exact as Amazon's. The last three are for arithmetic: *ordered_eaches* is
+    None where the unit is not known, *net_cost* and *line_total* where the price is by weight.
     """
 
     purchase_order_number: str
     item_sequence_number: str | None
     product_identifier: str | None
     vendor_product_identifier: str | None
+    ordered_quantity: int | None
+    unit_of_measure: str | None
+    unit_size: int | None
+    is_back_order_allowed: bool | None
+    net_cost_amount: Decimal | None
+    net_cost_currency: str | None
+    net_cost_unit_of_measure: str | None
+    list_price_amount: Decimal | None
+    list_price_currency: str | None
     ordered_eaches: int | None
     net_cost: float | None
-    net_cost_currency: str | None
     line_total: float | None
 
 
@@ -68,10 +80,13 @@ def unit_price(price: Money | None) -> float | None:
 
 def _line(number: str, item: OrderItem | direct_fulfillment.OrderItem) -> OrderLine:
     if isinstance(item, OrderItem):
-        product, price = item.amazon_product_identifier, item.net_cost
+        product, price = item.amazon_product_identifier, item.net_cost or _NO_PRICE
+        list_price, may_wait = item.list_price or _NO_PRICE, item.is_back_order_allowed
     else:
-        product, price = item.buyer_product_identifier, item.net_price
-    eaches = ordered_eaches(item.ordered_quantity)
+        product, price = item.buyer_product_identifier, item.net_price or _NO_PRICE
+        list_price, may_wait = _NO_PRICE, None
+    quantity = item.ordered_quantity or _NO_QUANTITY
+    eaches = ordered_eaches(quantity)
     net_cost = unit_price(price)
     total = None if eaches is None or net_cost is None else net_cost * eaches
     return OrderLine(
@@ -79,8 +94,16 @@ def _line(number: str, item: OrderItem | direct_fulfillment.OrderItem) -> OrderL
         item_sequence_number=item.item_sequence_number,
         product_identifier=product,
         vendor_product_identifier=item.vendor_product_identifier,
+        ordered_quantity=quantity.amount,
+        unit_of_measure=quantity.unit_of_measure,
+        unit_size=quantity.unit_size,
+        is_back_order_allowed=may_wait,
+        net_cost_amount=price.amount,
+        net_cost_currency=price.currency_code,
+        net_cost_unit_of_measure=price.unit_of_measure,
+        list_price_amount=list_price.amount,
+        list_price_currency=list_price.currency_code,
         ordered_eaches=eaches,
         net_cost=net_cost,
-        net_cost_currency=price.currency_code if price else None,
         line_total=None if total is None or math.isnan(total) else total,
     )
