@@ -1,4 +1,4 @@
-"""An open sink on a file of its own, and a reader beside it."""
+"""An open sink on a file of its own, or in a database, and a reader beside it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stores import Database, Store
 
+from vendororders_async.sinks import open_sink
 from vendororders_async.sinks.sqlite import SqliteSink
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -47,3 +49,25 @@ def select(path: Path) -> Select:
             return reader.execute(statement, values).fetchall()
 
     return rows
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """One kind of database after the other, of which there is nothing yet."""
+    if request.param == "postgres":
+        return Store(request.getfixturevalue("postgres_url"))
+    return Store(f"sqlite:{tmp_path / 'orders.db'}")
+
+
+@pytest.fixture
+async def database(store: Store, now: Callable[[], datetime]) -> AsyncIterator[Database]:
+    """An open sink in either."""
+    async with open_sink(store.url, now=now) as opened:
+        assert isinstance(opened, Database)
+        yield opened
+
+
+@pytest.fixture
+def ask(store: Store) -> Select:
+    """Return what a reader of either sees, with a connection of its own."""
+    return store.select

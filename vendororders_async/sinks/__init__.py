@@ -7,9 +7,15 @@ from datetime import datetime
 
 from .. import clock
 from ..errors import ConfigurationError
+from ..extras import extra
 from .base import Sink
+from .urls import masked
 
-__all__ = ["Sink", "open_sink"]
+__all__ = ["Sink", "UnknownSink", "open_sink"]
+
+
+class UnknownSink(ConfigurationError):
+    """There is no such kind of sink."""
 
 
 def open_sink(
@@ -37,11 +43,30 @@ def open_sink(
             if read_only:
                 raise ConfigurationError("ndjson:- keeps nothing that could be read")
             return NdjsonStream(now=now)
-        case "ndjson" if separator and rest:
+        case "ndjson" | "ndjson+gzip" | "ndjson+zstd" if rest not in {"", "-"}:
+            from .compression import named  # noqa: PLC0415 - the same
             from .ndjson import NdjsonSink  # noqa: PLC0415 - the same
 
-            return NdjsonSink(rest, now=now, read_only=read_only)
+            how = named(kind.partition("+")[2])
+            return NdjsonSink(rest, now=now, read_only=read_only, compression=how)
+        case "postgres" | "postgresql" if rest.startswith("//"):
+            with extra("postgres", "postgres://"):
+                from .postgres import PostgresSink  # noqa: PLC0415 - the same
+
+            return PostgresSink(url, now=now, read_only=read_only)
+        case "parquet" if rest:
+            return _parquet("parquet:", rest, now=now, read_only=read_only)
+        case "s3" | "gs" | "gcs" | "abfs" | "abfss" if rest.startswith("//"):
+            return _parquet(f"{kind}://", url, now=now, read_only=read_only)
         case _:
-            raise ConfigurationError(
-                f"no such sink: {url!r}; use sqlite:PATH, ndjson:DIR or ndjson:-"
+            raise UnknownSink(
+                f"no such sink: {masked(url)!r}; use sqlite:PATH, postgres://…, parquet:DIR, "
+                "s3://BUCKET/PREFIX, ndjson:DIR or ndjson:-"
             )
+
+
+def _parquet(what: str, place: str, *, now: Callable[[], datetime], read_only: bool) -> Sink:
+    with extra("arrow", what):
+        from .parquet import ParquetSink  # noqa: PLC0415 - each sink brings its own weight
+
+    return ParquetSink(place, now=now, read_only=read_only)

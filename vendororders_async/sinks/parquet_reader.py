@@ -1,0 +1,206 @@
+"""Reading a Parquet store: the newest version of every order, out of all its files."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC
+from itertools import groupby, islice
+from operator import itemgetter
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ..errors import SinkError
+from . import ndjson_files as files
+from .base import Ledger, Quarantined, StoredOrder, StreamState
+from .ndjson_quarantine import parse_quarantine
+from .newest import NewestIndex
+from .parquet_names import QUARANTINE, found, quarantine_key, source_of
+from .parquet_shelf import Shelf, explained
+from .parquet_spool import holds_statuses
+from .rows import ORDER_TYPES, Version
+from .states import States
+
+BATCH = 200  # orders handed out at a time
+
+_COMPARED = ["purchase_order_number", "digest", "asked_at", "own_date_at", "has_details"]
+_HANDED_OUT = ["purchase_order_number", "asked_at", "document"]
+
+
+def read_accounts(shelf: Shelf, keys: list[str]) -> dict[str, str]:
+    """Return the accounts of a store by their folders; *keys* are all there is in it."""
+    accounts = {}
+    for key in keys:
+        folder, _, name = key.partition("/")
+        if name != files.ACCOUNT or (data := shelf.read(key)) is None:
+            continue
+        try:
+            accounts[folder] = msgspec.json.decode(data, type=files.AccountFile).account
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise SinkError(f"{shelf.name}/{key} is damaged") from None
+    return accounts
+
+
+def read_states(shelf: Shelf) -> list[StreamState]:
+    """Return how every stream is doing, by the names of its files and what is in quarantine."""
+    entries = shelf.entries()
+    accounts = read_accounts(shelf, [one.key for one in entries])
+    states = States()
+    for file in found(entries):
+        account = accounts.get(file.folder)
+        if account is None:
+            continue
+        if file.stream == QUARANTINE:
+            if (held := read_quarantined(shelf, account, file.api, file.entry.key)) is not None:
+                states.know(held.ledger)
+        elif file.name.startswith(f"{files.ERROR}_"):
+            ledger = Ledger(account, file.api, file.stream, files.error_source(file.name))
+            if (error := shelf.read(file.entry.key)) is not None:
+                states.fail(ledger, error.decode("utf-8", "replace"))
+        elif (named := source_of(file.name) or _spooled(file.name)) is not None:
+            source, finished = named
+            ledger = Ledger(account, file.api, file.stream, source)
+            states.add(ledger, finished, file.entry.written_at)
+    return states.all()
+
+
+def _spooled(name: str) -> tuple[str, None] | None:
+    """Return the source of a window that is not finished."""
+    ending = f"{files.SUFFIX}{files.PARTIAL}"
+    if not (name.startswith(".") and name.endswith(ending)):
+        return None
+    return files.parse_name(name[1:].removesuffix(files.PARTIAL))[0], None
+
+
+def read_quarantine(shelf: Shelf, account: str, api: str) -> list[Quarantined]:
+    """Return all that is in quarantine, the oldest first."""
+    keys = [one.key for one in shelf.entries(quarantine_key(account, api))]
+    whole = [one for one in keys if not one.endswith(files.PARTIAL)]
+    held = [read_quarantined(shelf, account, api, one) for one in whole]
+    return sorted(
+        (one for one in held if one is not None),
+        key=lambda one: (one.first_seen_at, one.digest),
+    )
+
+
+def read_quarantined(shelf: Shelf, account: str, api: str, key: str) -> Quarantined | None:
+    """Return one document in quarantine; None if it was taken out in the meantime."""
+    if key.endswith(files.PARTIAL) or (data := shelf.read(key)) is None:
+        return None
+    return parse_quarantine(account, api, f"{shelf.name}/{key}", data)
+
+
+class NewestOrders:
+    """The newest version of each order of one account and API, a batch at a time.
+
+        newest = NewestOrders(shelf, account, api, keys)
+        while batch := newest.next(): ...
+        newest.close()
+
+    They come as they lie in the files: then each row group is read once, and one at a time is
+    in memory. Every method blocks.
+    """
+
+    def __init__(self, shelf: Shelf, account: str, api: str, keys: list[str]) -> None:
+        self._shelf = shelf
+        self.account = account
+        self.api = api
+        self._index = NewestIndex()
+        try:
+            for key in keys:
+                self._take_in(key)
+        except BaseException:
+            self._index.close()
+            raise
+        self._orders = self._read()
+
+    def close(self) -> None:
+        """Forget it all."""
+        self._orders.close()
+        self._index.close()
+
+    def count(self) -> int:
+        """Return how many orders there are."""
+        return self._index.count()
+
+    def next(self) -> list[StoredOrder]:
+        """Return the next orders; none when that was all."""
+        return list(islice(self._orders, BATCH))
+
+    def _take_in(self, key: str) -> None:
+        place = 0
+        with _opened(self._shelf, key) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=_COMPARED)
+                for number, version in _versions(table):
+                    self._index.take(number, version, key, place)
+                    place += 1
+
+    def _read(self) -> Generator[StoredOrder]:
+        for key, places in groupby(self._index.by_place(), itemgetter(1)):
+            with _opened(self._shelf, key) as file:
+                begins, group, rows = 0, -1, 0
+                table: pa.Table | None = None
+                for _, _, place in places:
+                    while place >= begins + rows:
+                        begins, group, table = begins + rows, group + 1, None
+                        rows = file.metadata.row_group(group).num_rows
+                    if table is None:
+                        table = file.read_row_group(group, columns=_HANDED_OUT)
+                    yield self._order(table, place - begins)
+
+    def _order(self, table: pa.Table, row: int) -> StoredOrder:
+        number, asked_at, document = (table[name][row] for name in _HANDED_OUT)
+        seen_at = asked_at.as_py().replace(tzinfo=UTC)
+        return StoredOrder(
+            self.account, self.api, number.as_py(), seen_at, document.as_py().encode()
+        )
+
+
+@contextmanager
+def _opened(shelf: Shelf, key: str) -> Iterator[pq.ParquetFile]:
+    with (
+        explained(f"{shelf.name}/{key}"),
+        shelf.open_file(key) as source,
+        pq.ParquetFile(source, pre_buffer=True) as file,
+    ):
+        yield file
+
+
+def _versions(table: pa.Table) -> Iterator[tuple[str, Version]]:
+    numbers, digests, details = (
+        table[name].to_pylist() for name in ("purchase_order_number", "digest", "has_details")
+    )
+    # with their fractions, as `format_stored` writes them
+    asked, dated = (
+        pc.strftime(table[name], "%Y-%m-%dT%H:%M:%SZ").to_pylist()
+        for name in ("asked_at", "own_date_at")
+    )
+    yield from zip(numbers, map(Version, digests, asked, dated, details), strict=True)
+
+
+def newest_orders(shelf: Shelf) -> Iterator[NewestOrders]:
+    """Yield what there is to read, account by account and API by API; each is to be closed."""
+    entries = shelf.entries()
+    accounts = read_accounts(shelf, [one.key for one in entries])
+    keys: dict[tuple[str, str], list[str]] = {}
+    for file in found(entries):
+        account = accounts.get(file.folder)
+        if account is None or file.api not in ORDER_TYPES or source_of(file.name) is None:
+            continue
+        if not holds_statuses(Ledger(account, file.api, file.stream, "")):
+            keys.setdefault((account, file.api), []).append(file.entry.key)
+    for (account, api), order_keys in sorted(keys.items()):
+        yield NewestOrders(shelf, account, api, order_keys)
+
+
+def count_orders(shelf: Shelf) -> dict[tuple[str, str], int]:
+    """Return how many orders there are, by account and API."""
+    counts = {}
+    for newest in newest_orders(shelf):
+        with closing(newest):
+            counts[newest.account, newest.api] = newest.count()
+    return counts
