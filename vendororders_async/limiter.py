@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 from collections.abc import Mapping
 from enum import IntEnum
@@ -10,6 +11,7 @@ from heapq import heappop, heappush
 from http import HTTPStatus
 from typing import Protocol
 
+import msgspec
 from aiolimiter import AsyncLimiter
 
 from .accounts import Account
@@ -69,6 +71,84 @@ class Gate(Protocol):
         """Take the bucket for empty: somebody else may just have spent the burst."""
 
 
+class Pace(msgspec.Struct, frozen=True):
+    """What Amazon's answers say of an account's pace, and what follows; instants are given.
+
+    Slowed to *share* of what is *granted*, which the last 429, *signalled_at*, and quiet
+    times since have made it.
+    """
+
+    granted: UsagePlan
+    share: float = 1.0
+    pause: float = 0.0  # seconds
+    paused_until: float = 0.0
+    signalled_at: float = float("-inf")
+    share_changed_at: float = float("-inf")
+
+    @property
+    def plan(self) -> UsagePlan:
+        """The plan to send by."""
+        return self.granted.with_margin().at_rate(self.granted.rate * self.share)
+
+    def after_429(self, now: float, *, successes: int) -> Pace:
+        """Return it paused and slowed; there were so many *successes* since the last 429."""
+        shortest = self.granted.burst / self.granted.rate
+        # Amazon throttles now and then for no reason; only 429 upon 429 is a longer matter
+        recent = now - self.signalled_at < _QUIET + self.pause
+        again = recent and successes < self.granted.burst
+        pause = min(self.pause * 2 if again else shortest, _LONGEST_PAUSE)
+        return Pace(
+            granted=self.granted,
+            share=max(self.share * _SLOWER, _SLOWEST),
+            pause=pause,
+            paused_until=now + pause,
+            signalled_at=now,
+            share_changed_at=now,
+        )
+
+    def recovered(self, now: float) -> Pace:
+        """Return it a step quicker, if it has been quiet for long enough."""
+        if self.share == 1 or now - max(self.share_changed_at, self.paused_until) <= _QUIET:
+            return self
+        share = min(1.0, self.share / _SLOWER)
+        return msgspec.structs.replace(self, share=share, share_changed_at=now)
+
+    def after_answer(self, headers: Mapping[str, str]) -> Pace:
+        """Return it at the rate that an answer's *headers* tell."""
+        rate = granted_rate(headers)
+        if rate is None or rate == self.granted.rate:
+            return self
+        return msgspec.structs.replace(self, granted=self.granted.at_rate(rate))
+
+
+class Line:
+    """Who waits for a permit, people first, each in the order of coming."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Urgency, int, asyncio.Future[float]]] = []
+        self._order = itertools.count()
+
+    def __len__(self) -> int:
+        return sum(not waiter.done() for _, _, waiter in self._waiting)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody waits."""
+        while self._waiting and self._waiting[0][2].done():
+            heappop(self._waiting)
+        return not self._waiting
+
+    def join(self, urgency: Urgency) -> asyncio.Future[float]:
+        """Return what is set when it is one's turn; whoever cancels it has left."""
+        waiter: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        heappush(self._waiting, (urgency, next(self._order), waiter))
+        return waiter
+
+    def next(self) -> asyncio.Future[float] | None:
+        """Return whose turn it is, who is not in the line any more; None if nobody waits."""
+        return None if self.is_empty else heappop(self._waiting)[2]
+
+
 class Limiter:
     """A token bucket a little inside the usage plan, which follows what Amazon grants.
 
@@ -83,32 +163,22 @@ class Limiter:
     """
 
     def __init__(self, plan: UsagePlan) -> None:
-        self._granted = plan
-        self._share = 1.0
+        self._pace = Pace(plan)
         self._bucket: AsyncLimiter | None = None
         self._bucket_plan = plan.with_margin()
         self._drained = False
-        self._pause = 0.0
-        self._paused_until = 0.0
-        self._signalled_at = float("-inf")
-        self._successes = 0  # since then
-        self._share_changed_at = float("-inf")
+        self._successes = 0  # since the last 429
         # the queue: whose turn it is to ask the bucket, and who waits for a turn
         self._taken = False
-        self._waiting: list[tuple[Urgency, int, asyncio.Future[None]]] = []
-        self._order = itertools.count()
+        self._line = Line()
 
     def __repr__(self) -> str:
-        waiting = sum(not waiter.done() for _, _, waiter in self._waiting)
-        state = f"{self.plan}, {waiting} waiting"
-        if self._share < 1:
-            state += f", slowed to {self._share:.0%}"
-        return f"<Limiter {state}>"
+        return f"<Limiter {shown(self._pace, self._line)}>"
 
     @property
     def plan(self) -> UsagePlan:
         """What Amazon grants, as far as we know."""
-        return self._granted
+        return self._pace.granted
 
     async def acquire(self, urgency: Urgency = Urgency.BULK) -> float:
         """Wait for a permit, and return the loop's time at which it was given.
@@ -120,7 +190,7 @@ class Limiter:
         await self._take_turn(urgency)
         try:
             while True:
-                if (pause := self._paused_until - loop.time()) > 0:
+                if (pause := self._pace.paused_until - loop.time()) > 0:
                     raise Paused(pause)
                 bucket = await self._current_bucket(loop.time())
                 await bucket.acquire()
@@ -132,29 +202,19 @@ class Limiter:
     def observe(self, status: int, headers: Mapping[str, str], sent_at: float) -> None:
         """Learn from an answer to the request whose permit was given at *sent_at*."""
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            if sent_at > self._signalled_at:
-                self._slow_down(asyncio.get_running_loop().time())
+            if sent_at > self._pace.signalled_at:
+                now = asyncio.get_running_loop().time()
+                self._pace = self._pace.after_429(now, successes=self._successes)
+                self._successes = 0
+                self.drain()
             return
-        self._successes += sent_at > self._signalled_at
-        if (rate := granted_rate(headers)) is not None and rate != self._granted.rate:
-            self._granted = self._granted.at_rate(rate)
+        self._successes += sent_at > self._pace.signalled_at
+        self._pace = self._pace.after_answer(headers)
 
     def drain(self) -> None:
         """Take the bucket for empty: somebody else may just have spent the burst."""
         self._bucket = None
         self._drained = True
-
-    def _slow_down(self, now: float) -> None:
-        shortest = self._granted.burst / self._granted.rate
-        # Amazon throttles now and then for no reason; only 429 upon 429 is a longer matter
-        recent = now - self._signalled_at < _QUIET + self._pause
-        again = recent and self._successes < self._granted.burst
-        self._pause = min(self._pause * 2 if again else shortest, _LONGEST_PAUSE)
-        self._successes = 0
-        self._paused_until = now + self._pause
-        self._share = max(self._share * _SLOWER, _SLOWEST)
-        self._signalled_at = self._share_changed_at = now
-        self.drain()
 
     async def _current_bucket(self, now: float) -> AsyncLimiter:
         """Return the bucket for what is granted now; a changed plan needs a new one.
@@ -162,10 +222,8 @@ class Limiter:
         aiolimiter computes its drain once, so assigning to ``max_rate`` would change the
         burst and not the rate.
         """
-        if self._share < 1 and now - max(self._share_changed_at, self._paused_until) > _QUIET:
-            self._share = min(1.0, self._share / _SLOWER)
-            self._share_changed_at = now
-        wanted = self._granted.with_margin().at_rate(self._granted.rate * self._share)
+        self._pace = self._pace.recovered(now)
+        wanted = self._pace.plan
         if self._bucket is None or wanted != self._bucket_plan:
             empty = self._drained or self._bucket is not None
             self._bucket = AsyncLimiter(wanted.burst, wanted.burst / wanted.rate)
@@ -178,8 +236,7 @@ class Limiter:
     async def _take_turn(self, urgency: Urgency) -> None:
         """Wait for the head of the queue; aiolimiter itself would not keep the order."""
         if self._taken:
-            waiter = asyncio.get_running_loop().create_future()
-            heappush(self._waiting, (urgency, next(self._order), waiter))
+            waiter = self._line.join(urgency)
             try:
                 await waiter
             except asyncio.CancelledError:
@@ -189,12 +246,16 @@ class Limiter:
         self._taken = True
 
     def _pass_turn(self) -> None:
-        while self._waiting:
-            waiter = heappop(self._waiting)[2]
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-        self._taken = False
+        if (waiter := self._line.next()) is not None:
+            waiter.set_result(0.0)
+        else:
+            self._taken = False
+
+
+def shown(pace: Pace, line: Line) -> str:
+    """Return how a gate stands, for its repr."""
+    state = f"{pace.granted}, {len(line)} waiting"
+    return state + (f", slowed to {pace.share:.0%}" if pace.share < 1 else "")
 
 
 class Limiters:
@@ -215,5 +276,14 @@ class Limiters:
         credentials = account.credentials
         key = (account.base_url, credentials.client_id, credentials.refresh_token, name)
         if key not in self._limiters:
-            self._limiters[key] = Limiter(plan)
+            self._limiters[key] = self.make(_hashed(key), plan)
         return self._limiters[key]
+
+    def make(self, name: str, plan: UsagePlan) -> Gate:
+        """Make a limiter for *plan*; *name* is that of its bucket, and tells no secret."""
+        del name
+        return Limiter(plan)
+
+
+def _hashed(key: tuple[str, ...]) -> str:
+    return hashlib.sha256("\n".join(key).encode()).hexdigest()[:32]

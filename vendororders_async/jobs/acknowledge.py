@@ -58,6 +58,7 @@ async def acknowledge(
     confirm: bool = False,
     again: bool = False,
     batch: int = BATCH,
+    limiters: Limiters | None = None,
 ) -> list[AcknowledgementOutcome]:
     """Submit *answers* for *account*, and return what became of each.
 
@@ -73,7 +74,8 @@ async def acknowledge(
 
     Without *wait*, it ends when Amazon has taken the answers; with it, when their
     transactions have an outcome, which takes 15 minutes for retail. *confirm* asks the orders
-    as well whether they show the answer. *batch* orders go into one request.
+    as well whether they show the answer. *batch* orders go into one request. *limiters* that
+    are passed in stay open.
 
     Raises:
         AcknowledgementError: what is wrong with *answers*; nothing was sent.
@@ -93,7 +95,7 @@ async def acknowledge(
     async with AsyncExitStack() as stack:
         sink = await stack.enter_async_context(open_sink(to)) if isinstance(to, str) else to
         transport = await stack.enter_async_context(Transport())
-        [job] = jobs_for([(account, drafts)], recording(sink), transport, manner)
+        [job] = jobs_for([(account, drafts)], recording(sink), transport, manner, limiters)
         await run_together([job], manner)
         if job.error is not None:
             raise job.error
@@ -105,9 +107,10 @@ def jobs_for(
     sink: SubmissionSink,
     transport: Transport,
     manner: Manner,
+    limiters: Limiters | None = None,
 ) -> list[Acknowledging]:
     """Return a job for each account and its drafts, all over one pool of connections."""
-    limiters = Limiters()
+    limiters = limiters or Limiters()
     tokens = OperationTokens(transport, limiters)
     dispatcher = Dispatcher(transport, tokens, limiters, observer=log_event)
     return [
@@ -151,7 +154,8 @@ def recording(sink: Sink) -> SubmissionSink:
     if isinstance(sink, SubmissionSink):
         return sink
     raise ConfigurationError(
-        "what is submitted has to be recorded, which this sink cannot: use sqlite:PATH"
+        "what is submitted has to be recorded, which this sink cannot: use sqlite:PATH or "
+        "postgres://…"
     )
 
 

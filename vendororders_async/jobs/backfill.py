@@ -40,6 +40,7 @@ async def backfill(
     concurrency: int | None = None,
     redact: bool = False,
     observer: Observer | None = None,
+    limiters: Limiters | None = None,
 ) -> Summary:
     """Read every order of a range into a sink, and say how it came out.
 
@@ -67,7 +68,8 @@ async def backfill(
     brings customers back.
 
     One account's or window's failure does not stop the others: it is in the summary. A sink
-    that is passed in open stays open.
+    that is passed in open stays open, as do *limiters*: `SharedLimiters`, where other
+    processes ask for the same accounts, or those of a client, whose calls go first.
 
     Raises:
         InvalidArgument: the range, the API, the streams or the accounts could not be meant.
@@ -84,7 +86,7 @@ async def backfill(
         concurrency=concurrency,
         redact=redact,
     )
-    job = Backfill(accounts, reading, to=to, observer=observer)
+    job = Backfill(accounts, reading, to=to, observer=observer, limiters=limiters)
     await job.run()
     return job.summary()
 
@@ -92,7 +94,8 @@ async def backfill(
 class Backfill:
     """A backfill that can be asked for its summary at any time, also after a cancellation.
 
-    A *transport* that is passed in stays open, and has its own bound on what is in flight.
+    A *transport* and *limiters* that are passed in stay open; a transport has its own bound
+    on what is in flight.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class Backfill:
         to: str | Sink,
         observer: Observer | None = None,
         transport: Transport | None = None,
+        limiters: Limiters | None = None,
         now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._accounts = tuple(accounts)
@@ -113,6 +117,7 @@ class Backfill:
         self._streams = reading.chosen()
         self._to = to
         self._transport = transport
+        self._limiters = limiters
         self._tally = Tally(account.name for account in self._accounts)
         watching = (observer,) if observer else ()
         self._tell = fan_out(self._tally, log_event, *watching)
@@ -142,7 +147,7 @@ class Backfill:
                     account_count=len(self._accounts), limit=self._reading.concurrency
                 )
                 transport = await stack.enter_async_context(room)
-            limiters = Limiters()
+            limiters = self._limiters or Limiters()
             tokens = OperationTokens(transport, limiters)
             dispatcher = Dispatcher(
                 transport, tokens, limiters, observer=self._tell, now=self._now

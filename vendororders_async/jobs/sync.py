@@ -235,7 +235,7 @@ class Sync:
             if not isinstance(sink, FollowedSink):
                 raise ConfigurationError(
                     "to follow accounts, versions and changes have to be kept, which this sink "
-                    "cannot: use sqlite:PATH"
+                    "cannot: use sqlite:PATH or postgres://…"
                 )
             transport = self._transport
             if transport is None:
