@@ -22,10 +22,12 @@ FACE = "__init__"  # the package itself: what users see
 LEVELS: tuple[frozenset[str], ...] = (
     # values: no I/O, no asyncio
     frozenset({"errors"}),
-    frozenset({"clock"}),
+    frozenset({"clock", "extras"}),
     frozenset({"windows", "usage", "models", "salvage", "evidence", "spreadsheets"}),
     # the API as data
-    frozenset({"pages", "accounts", "telemetry", "redaction", "acknowledgements", "changes"}),
+    frozenset(
+        {"pages", "accounts", "shards", "telemetry", "redaction", "acknowledgements", "changes"}
+    ),
     frozenset({"operations", "differences"}),
     # what to ask next
     frozenset({"chains", "coverage"}),
@@ -34,6 +36,9 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"places"}),
     # mechanisms: one kind of effect each, strangers to one another
     frozenset({"transport", "limiter", "retry", "settings", "sinks"}),
+    # the same pace for several processes
+    frozenset({"shared_book"}),
+    frozenset({"shared_limiter"}),
     # one request under policy, and who may make it
     frozenset({"dispatch"}),
     frozenset({"auth", "caller"}),
@@ -45,6 +50,8 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"client"}),
     # jobs know pages and sinks, not HTTP
     frozenset({"jobs"}),
+    # shards of accounts on a cluster
+    frozenset({"distributed"}),
     frozenset({FACE}),
     # a second implementation of Amazon's side
     frozenset({"simulator"}),

@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from .jobs.pending import pending
     from .jobs.purge import purge
     from .jobs.summary import AccountSummary, Summary
+    from .jobs.tables import read_orders
     from .jobs.watch import sync, watch
     from .limiter import Limiters, Urgency
     from .restricted import OperationTokens
+    from .shared_limiter import SharedLimiters
     from .transport import Transport
 
 __version__ = "0.1.0"
@@ -75,6 +77,7 @@ __all__ = [
     "ResponseError",
     "RestrictedData",
     "ServerError",
+    "SharedLimiters",
     "SinkError",
     "StatusChanged",
     "Summary",
@@ -90,6 +93,7 @@ __all__ = [
     "open_clients",
     "pending",
     "purge",
+    "read_orders",
     "sync",
     "watch",
 ]
@@ -102,6 +106,7 @@ _LATER = {
     "AcknowledgementOutcome": ".jobs.acknowledging",
     "Limiters": ".limiter",
     "OperationTokens": ".restricted",
+    "SharedLimiters": ".shared_limiter",
     "Summary": ".jobs.summary",
     "Transport": ".transport",
     "Urgency": ".limiter",
@@ -111,6 +116,7 @@ _LATER = {
     "open_clients": ".client",
     "pending": ".jobs.pending",
     "purge": ".jobs.purge",
+    "read_orders": ".jobs.tables",
     "sync": ".jobs.watch",
     "watch": ".jobs.watch",
 }

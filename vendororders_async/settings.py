@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -23,8 +24,10 @@ from .accounts import (
 )
 from .clock import parse_age
 from .errors import ConfigurationError, InvalidArgument, one_line
+from .shards import Shard
 
 _COMMAND_SECONDS = 30
+_FROM_ENVIRONMENT = "default"  # as `Account.from_env` names it
 
 _log = logging.getLogger("vendororders_async")
 
@@ -34,6 +37,9 @@ _Secret = str | dict[str, str | list[str]]
 
 # What tells a file from the one that was there before; None where there is none
 _Stamp = tuple[int, ...] | None
+
+
+_N = TypeVar("_N", Account, "_Account")
 
 
 class _Application(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,7 +105,9 @@ class ConfiguredAccounts:
             accounts = source.load()
 
     Which ones *path* and *environ* mean, `accounts_from` says; *patterns* choose of them,
-    as `chosen` does. Both methods block, `load` as long as the secrets' commands take.
+    as `chosen` does, and of those a *shard* takes its part, which may be none. Secrets of
+    other accounts are not looked at. The methods block, `load` as long as the secrets'
+    commands take.
     """
 
     def __init__(
@@ -107,14 +115,21 @@ class ConfiguredAccounts:
         path: str | Path | None = None,
         environ: Mapping[str, str] = os.environ,
         patterns: Iterable[str] = (),
+        shard: Shard | None = None,
     ) -> None:
         path = path or environ.get("VENDORORDERS_ACCOUNTS")
         self._path = Path(path) if path else None
         self._environ = environ
         self._patterns = tuple(patterns)
+        self._shard = shard
         self._stamps: dict[Path, _Stamp] = {}
         self._known: dict[str, Account] = {}
         self._secret_variables: frozenset[str] = frozenset()
+
+    @property
+    def path(self) -> Path | None:
+        """The accounts file; None where the environment describes the account."""
+        return self._path
 
     @property
     def secret_variables(self) -> frozenset[str]:
@@ -134,12 +149,34 @@ class ConfiguredAccounts:
             ConfigurationError: there is none, they cannot be used, or a pattern matches
                 nothing.
         """
-        accounts = self._read(self._path) if self._path else [Account.from_env(self._environ)]
+        if self._path:
+            accounts = self._read(self._path)
+        else:
+            accounts = self._chosen([Account.from_env(self._environ)])
         self._known = {account.name: account for account in accounts}
+        return tuple(accounts)
+
+    def names(self) -> tuple[str, ...]:
+        """Return what the accounts are called now; no secret is looked at.
+
+        Raises:
+            ConfigurationError: as `load`.
+        """
+        if self._path is None:
+            found = [_Account(name=_FROM_ENVIRONMENT, refresh_token="")]
+        else:
+            found = _described(self._path, _Reader(self._path.parent, self._environ)).account
+        return tuple(one.name for one in self._chosen(found))
+
+    def _chosen(self, accounts: Iterable[_N]) -> list[_N]:
         try:
-            return chosen(accounts, self._patterns)
+            found = chosen(accounts, self._patterns)
         except InvalidArgument as error:
             raise ConfigurationError(str(error)) from None
+        if self._shard is None:
+            return list(found)
+        ours = set(self._shard.of(one.name for one in found))
+        return [one for one in found if one.name in ours]
 
     def has_changed(self) -> bool:
         """Say whether a file that `load` looked for is another one by now.
@@ -155,15 +192,18 @@ class ConfiguredAccounts:
             self._secret_variables |= _secret_variables(found)
             if not self._known:
                 _warn_of_readers(path)
-            accounts = list(self._usable(found, reader, path))
+            described = self._chosen(found.account)
+            accounts = list(self._usable(described, found, reader, path))
         finally:
             self._stamps = reader.stamps
-        if not accounts:
+        if described and not accounts:
             raise ConfigurationError(f"{path}: no account in it can be used")
         return accounts
 
-    def _usable(self, found: _File, reader: _Reader, path: Path) -> Iterator[Account]:
-        for given in found.account:
+    def _usable(
+        self, described: Iterable[_Account], found: _File, reader: _Reader, path: Path
+    ) -> Iterator[Account]:
+        for given in described:
             try:
                 yield _account(given, found, reader, path)
             except ConfigurationError as error:
@@ -176,7 +216,7 @@ class ConfiguredAccounts:
                     yield known
 
 
-def chosen(accounts: Iterable[Account], patterns: Iterable[str]) -> tuple[Account, ...]:
+def chosen(accounts: Iterable[_N], patterns: Iterable[str]) -> tuple[_N, ...]:
     """Return the accounts whose names match one of *patterns* (``acme-*``); all if none.
 
     Raises:

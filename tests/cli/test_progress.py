@@ -10,10 +10,7 @@ import pytest
 from rich.console import Console
 
 from vendororders_async.cli.progress import (
-    Figures,
-    Pace,
     ProgressReport,
-    Recorder,
     duration,
     line,
     seconds_left,
@@ -21,6 +18,7 @@ from vendororders_async.cli.progress import (
     together,
     words,
 )
+from vendororders_async.jobs.figures import Figures, Pace, Recorder
 from vendororders_async.telemetry import (
     AccountFailed,
     AccountFinished,

@@ -94,7 +94,12 @@ async def test_a_command_does_not_learn_our_secrets(tmp_path: Path) -> None:
 
     assert "SHOP=acme" in found
     assert "s3cret" not in found
-    assert {"LWA_CLIENT_SECRET", "SP_API_REFRESH_TOKEN"} == SECRETS
+    assert {
+        "LWA_CLIENT_SECRET",
+        "SP_API_REFRESH_TOKEN",
+        "PGPASSWORD",
+        "VENDORORDERS_SHARED_LIMITER",
+    } == SECRETS
 
 
 async def test_what_a_command_leaves_behind_is_not_waited_for(tmp_path: Path) -> None:

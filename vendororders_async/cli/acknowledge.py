@@ -34,13 +34,14 @@ from ..jobs.pending import opened
 from ..jobs.submitting import BATCH
 from ..operations import DIRECT_FULFILLMENT_API, Api, api_named
 from ..settings import accounts_from, chosen
+from ..shared_limiter import SharedLimiters
 from ..sinks import open_sink
 from ..sinks.base import SubmissionState
 from ..transport import Transport
 from . import NOTHING_DONE, WRONG_USE, complain, say
-from .jobs import COMPLETE, INCOMPLETE, until_signal
+from .jobs import COMPLETE, INCOMPLETE, limiters_at, paced, until_signal
 from .logs import log_to_stderr
-from .options import account_options, api_options, log_options
+from .options import account_options, api_options, limiter_option, log_options
 from .printing import wanted_from
 from .tables import show_table
 
@@ -61,7 +62,12 @@ _HEADINGS = ("account", "order", "state", "transaction", "reason")
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="Write a CSV of what is pending, ready to be edited; nothing is sent.",
 )
-@click.option("--to", default="sqlite:vendororders.db", show_default=True, help="The sink.")
+@click.option(
+    "--to",
+    default="sqlite:vendororders.db",
+    show_default=True,
+    help="The sink: sqlite:PATH or postgres://….",
+)
 @api_options
 @account_options
 @click.option("--dry-run", is_flag=True, help="Read and check all of it, and send nothing.")
@@ -78,6 +84,7 @@ _HEADINGS = ("account", "order", "state", "transaction", "reason")
     help="Orders in one request; Amazon's errors do not say which of them is meant.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@limiter_option
 @log_options
 def command(
     what: tuple[str, ...],
@@ -88,6 +95,7 @@ def command(
     version: str,
     patterns: tuple[str, ...],
     accounts_file: str | None,
+    limiter_url: str | None,
     no_wait: bool,
     as_json: bool,
     quiet: bool,
@@ -121,7 +129,7 @@ def command(
         )
         accounts = accounts_from(accounts_file)
         wanted = by_account(drafts, chosen(accounts, patterns), accounts)
-        outcomes, signal_number, is_broken = _run(wanted, to, manner)
+        outcomes, signal_number, is_broken = _run(wanted, to, manner, limiters_at(limiter_url))
     except AcknowledgementError as error:
         for problem in error.problems:
             say(f"vendororders: {problem}")
@@ -205,7 +213,10 @@ def _data(what: Sequence[str]) -> bytes:
 
 
 def _run(
-    wanted: Sequence[tuple[Account, Sequence[Draft]]], to: str, manner: Manner
+    wanted: Sequence[tuple[Account, Sequence[Draft]]],
+    to: str,
+    manner: Manner,
+    limiters: SharedLimiters | None,
 ) -> tuple[list[AcknowledgementOutcome], int | None, bool]:
     """Do it; return what is known of every order, also where a signal or the sink ended it."""
     jobs: list[Acknowledging] = []
@@ -216,12 +227,12 @@ def _run(
             sink = recording(await stack.enter_async_context(open_sink(to)))
             transport = Transport(account_count=len(wanted))
             await stack.enter_async_context(transport)
-            jobs.extend(jobs_for(wanted, sink, transport, manner))
+            jobs.extend(jobs_for(wanted, sink, transport, manner, limiters))
             await run_together(jobs, manner)
 
     signal_number, is_broken = None, False
     try:
-        signal_number = asyncio.run(until_signal(run))
+        signal_number = asyncio.run(until_signal(paced(run, limiters)))
     except AcknowledgementError:
         raise
     except VendorOrdersError as error:

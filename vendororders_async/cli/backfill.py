@@ -10,25 +10,40 @@ from typing import Any
 
 import click
 
+from ..distributed import Assignment, ClusterBackfill
 from ..errors import ConfigurationError, InvalidArgument
 from ..jobs.backfill import Backfill
 from ..jobs.reading import FAN_OUT, INLINE, Reading
 from ..jobs.summary import Summary
 from ..operations import api_named
-from ..settings import accounts_from, chosen
+from ..settings import ConfiguredAccounts
+from ..shards import Shard
 from . import NOTHING_DONE, say
-from .jobs import COMPLETE, INCOMPLETE, until_signal, write_summary
+from .jobs import COMPLETE, INCOMPLETE, limiters_at, paced, until_signal, write_summary
 from .logs import log_to_stderr
-from .options import Age, When, account_options, api_options, by_commas, output_options
+from .options import (
+    Age,
+    When,
+    account_options,
+    api_options,
+    by_commas,
+    limiter_option,
+    output_options,
+)
 from .process import one_job
 from .progress import ProgressReport
+from .shards import nobody_here, on_option, quieten_dask, shard_option
 
 _log = logging.getLogger("vendororders_async")
 
 
 @click.command("backfill")
 @click.option(
-    "--to", default="sqlite:vendororders.db", show_default=True, help="Where orders go."
+    "--to",
+    default="sqlite:vendororders.db",
+    show_default=True,
+    help="Where orders go: sqlite:PATH, postgres://…, parquet:DIR, s3://BUCKET/PREFIX, "
+    "ndjson:DIR, ndjson:- (standard output).",
 )
 @api_options
 @click.option("--since", type=When(), help="Begin here: a time, or an age (default: 6 months).")
@@ -62,6 +77,9 @@ _log = logging.getLogger("vendororders_async")
     help="Store orders of direct fulfillment without their customers' details.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 3 for standing quarantine as well.")
+@limiter_option
+@on_option
+@shard_option
 @account_options
 @output_options
 def command(
@@ -69,8 +87,11 @@ def command(
     api_name: str,
     version: str,
     strict: bool,
+    on: str | None,
+    shard: Shard | None,
     patterns: tuple[str, ...],
     accounts_file: str | None,
+    limiter_url: str | None,
     summary_file: Path | None,
     quiet: bool,
     log_format: str,
@@ -91,19 +112,36 @@ def command(
     if to == "ndjson:-" and str(summary_file) == "-":
         raise click.UsageError("orders and summary cannot both go to standard output")
     try:
-        accounts = chosen(accounts_from(accounts_file), patterns)
-        names = [account.name for account in accounts]
+        source = ConfiguredAccounts(accounts_file, patterns=patterns, shard=shard)
+        names = source.names()
         is_told = not quiet and log_format == "text"  # machines read the log alone
+        if not names:
+            return nobody_here(shard, summary_file)
         report = ProgressReport(names) if is_told else nullcontext()
         observer = None if isinstance(report, nullcontext) else report
-        reading = Reading(api=api_named(api_name, version), **asked)
-        job = Backfill(accounts, reading, to=to, observer=observer)
+        job: Backfill | ClusterBackfill
+        limiters = None
+        if on is None:
+            reading = Reading(api=api_named(api_name, version), **asked)
+            limiters = limiters_at(limiter_url)
+            job = Backfill(source.load(), reading, to=to, observer=observer, limiters=limiters)
+        else:
+            quieten_dask()
+            work = Assignment(
+                to=to,
+                accounts_file=source.path,
+                api=api_name,
+                direct_fulfillment_version=version,
+                reading=asked,
+                shared_limiter=limiter_url,
+            )
+            job = ClusterBackfill(names, work, on=on, tell=observer.take if observer else None)
     except (ConfigurationError, InvalidArgument):
         write_summary(Summary.of_nothing(), summary_file)
         raise
     try:
         with report, one_job():
-            signal_number = asyncio.run(until_signal(job.run))
+            signal_number = asyncio.run(until_signal(paced(job.run, limiters)))
     finally:
         summary = job.summary()
         write_summary(summary, summary_file)

@@ -17,12 +17,13 @@ from .logs import log_to_stderr
     "source",
     default="sqlite:vendororders.db",
     show_default=True,
-    help="A sink that holds orders: sqlite:PATH, ndjson:DIR.",
+    help="A sink that holds orders: sqlite:PATH, postgres://…, parquet:DIR, ndjson:DIR.",
 )
 @click.option(
     "--to",
     required=True,
-    help="Where they go: csv:DIR, ndjson:DIR, ndjson:- (standard output), sqlite:PATH.",
+    help="Where they go: csv:DIR, parquet:DIR, s3://BUCKET/PREFIX, duckdb:PATH, ndjson:DIR, "
+    "ndjson:- (standard output), sqlite:PATH, postgres://….",
 )
 @click.option(
     "--account",
@@ -35,9 +36,11 @@ from .logs import log_to_stderr
 def command(source: str, to: str, patterns: tuple[str, ...], quiet: bool) -> int:
     """Copy the latest version of every order from one sink into another.
 
-    csv:DIR gets orders.csv and lines.csv, without customers' addresses; the others get
-    whole documents. Windows and statuses are not copied. Exits with 0 when complete, 1 when
-    a sink could not be used, 3 when an order had to be left.
+    csv:DIR gets orders.csv and lines.csv; parquet:DIR, an object store and duckdb:PATH get
+    purchase_orders and purchase_order_lines, typed. These tables replace those of an earlier
+    export and have no customers' addresses; the others get whole documents. Windows and
+    statuses are not copied. Exits with 0 when complete, 1 when a sink could not be used, 3
+    when an order had to be left.
     """
     log_to_stderr("text", quiet=quiet)
     done: list[Exported] = []

@@ -21,6 +21,7 @@ def command(
     accounts_file: str | None,
     api_name: str,
     version: str,
+    limiter_url: str | None,
     quiet: bool,
     log_format: str,
 ) -> int:
@@ -43,7 +44,7 @@ def command(
         content_of(document, api.detail, account)
         return document_line(document.raw)
 
-    return print_each(account, version, wanted, line)
+    return print_each(account, version, wanted, line, limiter_url=limiter_url)
 
 
 def document_line(raw: bytes) -> bytes:

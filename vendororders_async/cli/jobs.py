@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 import msgspec
 
 from ..jobs.summary import Summary
+from ..shared_limiter import SharedLimiters
 from . import say
 
 COMPLETE = 0
@@ -49,6 +51,27 @@ async def until_signal(
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
     return received[0] if received else None
+
+
+def limiters_at(url: str | None) -> SharedLimiters | None:
+    """Return the limiters that are shared at *url*, to be opened by `paced`.
+
+    Raises:
+        ConfigurationError: *url* is no address of a shared limiter.
+    """
+    return SharedLimiters(url) if url else None
+
+
+def paced(
+    job: Callable[[], Awaitable[None]], limiters: SharedLimiters | None
+) -> Callable[[], Awaitable[None]]:
+    """Return *job* as one that opens *limiters* first, if there are any, and closes them."""
+
+    async def run() -> None:
+        async with limiters or nullcontext():
+            await job()
+
+    return run
 
 
 def write_summary(summary: Summary, path: Path | None) -> None:

@@ -105,6 +105,18 @@ def account_options(command: F) -> F:
     )(command)
 
 
+def limiter_option(command: F) -> F:
+    """Add the option that names where processes keep an account's pace together."""
+    return click.option(
+        "--shared-limiter",
+        "limiter_url",
+        envvar="VENDORORDERS_SHARED_LIMITER",
+        metavar="URL",
+        help="Keep each account's pace together with other processes, in this Redis or "
+        "Valkey: redis://HOST:PORT/0 [env: VENDORORDERS_SHARED_LIMITER].",
+    )(command)
+
+
 def log_options(command: F) -> F:
     """Add the options that say what the log tells, and how."""
     command = click.option(

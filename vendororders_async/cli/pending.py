@@ -45,7 +45,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command("pending")
 @click.option(
-    "--to", default="sqlite:vendororders.db", show_default=True, help="The sink to look into."
+    "--to",
+    default="sqlite:vendororders.db",
+    show_default=True,
+    help="The sink to look into: sqlite:PATH or postgres://….",
 )
 @click.option("--due", type=Age(), help="Only what is due within this time, or overdue (4h).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")

@@ -14,10 +14,11 @@ from ..caller import end
 from ..client import VendorOrdersClient
 from ..errors import AccessDenied, AuthError, InvalidArgument, NotFound, VendorOrdersError
 from ..settings import accounts_from, chosen
+from ..shared_limiter import SharedLimiters
 from ..transport import CONNECTIONS_PER_ACCOUNT
 from . import NOTHING_DONE, complain, say
-from .jobs import COMPLETE, INCOMPLETE, until_signal
-from .options import account_options, api_options, log_options
+from .jobs import COMPLETE, INCOMPLETE, limiters_at, paced, until_signal
+from .options import account_options, api_options, limiter_option, log_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 Line = Callable[[VendorOrdersClient, str], Awaitable[bytes]]
@@ -28,7 +29,7 @@ _PIPE_CLOSED = 128 + 13  # as if SIGPIPE had ended us
 
 def printing_options(command: F) -> F:
     """Add the options of a command that prints what it asks one account's API for."""
-    return account_options(api_options(log_options(command)))
+    return account_options(api_options(limiter_option(log_options(command))))
 
 
 def wanted_from(arguments: Iterable[str], what: str) -> list[str]:
@@ -57,14 +58,22 @@ def one_account(accounts_file: str | None, patterns: Sequence[str]) -> Account:
     return accounts[0]
 
 
-def print_each(account: Account, version: str, wanted: Sequence[str], line: Line) -> int:
+def print_each(
+    account: Account,
+    version: str,
+    wanted: Sequence[str],
+    line: Line,
+    *,
+    limiter_url: str | None = None,
+) -> int:
     """Print the *line* of each thing that is *wanted*, in their order; return the exit code.
 
     What is not found is named on standard error.
     """
-    printing = _Printing(account, version, wanted, line)
+    limiters = limiters_at(limiter_url)
+    printing = _Printing(account, version, wanted, line, limiters)
     try:
-        signal_number = asyncio.run(until_signal(printing.run))
+        signal_number = asyncio.run(until_signal(paced(printing.run, limiters)))
     except BrokenPipeError:  # whoever read our output has seen enough; click would say 1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED
@@ -79,19 +88,25 @@ class _Printing:
     """Asks for a bounded number of things at once, and prints them in the order asked."""
 
     def __init__(
-        self, account: Account, version: str, wanted: Sequence[str], line: Line
+        self,
+        account: Account,
+        version: str,
+        wanted: Sequence[str],
+        line: Line,
+        limiters: SharedLimiters | None,
     ) -> None:
         self.found_count = 0
         self._account = account
         self._version = version
         self._wanted = wanted
         self._line = line
+        self._limiters = limiters
 
     async def run(self) -> None:
         """Print what is found; what is not is named on standard error."""
         ahead: deque[tuple[str, asyncio.Task[bytes]]] = deque()
         async with VendorOrdersClient(
-            self._account, direct_fulfillment_version=self._version
+            self._account, direct_fulfillment_version=self._version, limiters=self._limiters
         ) as client:
             try:
                 for one in self._wanted:

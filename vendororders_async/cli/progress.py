@@ -3,75 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 
-import msgspec
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..operations import STATUSES
-from ..telemetry import (
-    AccountFailed,
-    AccountFinished,
-    AttemptMade,
-    BeyondHistory,
-    DetailStored,
-    Event,
-    PageStored,
-    PlanGranted,
-    StreamPlanned,
-    WindowFailed,
-    WindowFinished,
-    WindowSplit,
-)
+from ..jobs.figures import Figures, Pace, Recorder
+from ..telemetry import Event
 
 _MOST_LINES = 8  # accounts; of more, only the worst are shown by themselves
 _WORST = 3
 _EVERYBODY = "all accounts"
 
-_PACE_SECONDS = 10.0  # the pace is that of so many seconds past
 _LINE_SECONDS = 5.0
 _BAR_SECONDS = 0.25
 
 # The first windows tell little: those of one account run side by side, and end together.
 _FEWEST_WINDOWS = 5
 _FEWEST_SECONDS = 5.0
-
-
-class Pace(msgspec.Struct, frozen=True):
-    """How fast an operation is asked, against what its plan grants."""
-
-    rate: float
-    granted: float
-
-    def __str__(self) -> str:
-        return f"{self.rate:.1f} of {self.granted:g}/s"
-
-
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an account is; *pace* is that of its busiest operation."""
-
-    name: str
-    planned: int = 0
-    ended: int = 0
-    failed: int = 0
-    orders: int = 0
-    throttled: int = 0
-    pace: Pace | None = None
-    is_done: bool = False
-
-    @property
-    def left(self) -> int:
-        """How many windows are still to be read."""
-        return 0 if self.is_done else max(0, self.planned - self.ended)
 
 
 def seconds_left(figures: Figures, seconds: float) -> float | None:
@@ -149,63 +104,6 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-class Recorder:
-    """Makes figures of events, for one account."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._counts: Counter[str] = Counter()
-        self._granted: dict[str, float] = {}
-        self._sent: dict[str, deque[float]] = {}
-        self._is_done = False
-
-    def note(self, event: Event, at: float) -> None:  # noqa: C901 - a table of events
-        """Take in an *event* that happened *at* a monotonic time."""
-        counts = self._counts
-        match event:
-            case StreamPlanned():
-                counts["planned"] += event.window_count
-            case WindowSplit():
-                counts["planned"] += event.part_count - 1
-            case PlanGranted():
-                self._granted[event.operation] = event.plan.rate
-            case PageStored() if event.stream != STATUSES.name:
-                counts["orders"] += event.row_count
-            case DetailStored():
-                counts["orders"] += 1
-            case AttemptMade():
-                self._sent.setdefault(event.operation, deque()).append(at)
-                counts["throttled"] += event.status == HTTPStatus.TOO_MANY_REQUESTS
-            case WindowFinished() | BeyondHistory():
-                counts["ended"] += 1
-            case WindowFailed():
-                counts["ended"] += 1
-                counts["failed"] += 1
-            case AccountFinished():
-                self._is_done = True
-            case AccountFailed():
-                self._is_done = True
-                counts["failed"] += 1
-
-    def figures(self, began_at: float, at: float) -> Figures:
-        """Return how far it is *at* a monotonic time."""
-        return Figures(
-            name=self._name,
-            pace=self._pace(min(at - began_at, _PACE_SECONDS), at),
-            is_done=self._is_done,
-            **self._counts,
-        )
-
-    def _pace(self, seconds: float, at: float) -> Pace | None:
-        paces = []
-        for operation, sent in self._sent.items():
-            while sent and sent[0] < at - _PACE_SECONDS:
-                sent.popleft()
-            if operation in self._granted and seconds > 0:
-                paces.append(Pace(len(sent) / seconds, self._granted[operation]))
-        return max(paces, key=lambda one: one.rate / one.granted, default=None)
-
-
 class ProgressReport:
     """An observer that shows how far a job is.
 
@@ -221,6 +119,7 @@ class ProgressReport:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._recorders: Mapping[str, Recorder] = {name: Recorder(name) for name in accounts}
+        self._received: dict[str, Figures] = {}
         self._clock = clock
         self._began_at = self._shown_at = clock()
         self._console = console or Console(stderr=True)
@@ -249,6 +148,14 @@ class ProgressReport:
         """Take note of *event*, and show it."""
         at = self._clock()
         self._recorders[event.account].note(event, at)
+        self._show_when_due(at)
+
+    def take(self, figures: Iterable[Figures]) -> None:
+        """Show *figures* of accounts whose events happen in another process."""
+        self._received.update((one.name, one) for one in figures)
+        self._show_when_due(self._clock())
+
+    def _show_when_due(self, at: float) -> None:
         interval = _LINE_SECONDS if self._live is None else _BAR_SECONDS
         if at - self._shown_at < interval:
             return
@@ -264,7 +171,10 @@ class ProgressReport:
             print(line(figures, at - self._began_at), file=self._console.file)
 
     def _shown(self, at: float) -> list[Figures]:
-        return shown(one.figures(self._began_at, at) for one in self._recorders.values())
+        return shown(
+            self._received.get(name) or recorder.figures(self._began_at, at)
+            for name, recorder in self._recorders.items()
+        )
 
     def _table(self) -> Table:
         """Return the bars as they are now."""

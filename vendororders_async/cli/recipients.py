@@ -19,7 +19,14 @@ from ..sinks.writer_thread import outlasted
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 
 # A command has no business with them, and what it starts still less.
-SECRETS = frozenset({"LWA_CLIENT_SECRET", "SP_API_REFRESH_TOKEN"})
+SECRETS = frozenset(
+    {
+        "LWA_CLIENT_SECRET",
+        "SP_API_REFRESH_TOKEN",
+        "PGPASSWORD",
+        "VENDORORDERS_SHARED_LIMITER",  # a URL, which may have a password in it
+    }
+)
 
 _ENDING = 2.0  # seconds from SIGTERM to SIGKILL
 _LAST_WORDS = 1.0  # seconds in which what a command has said is still awaited

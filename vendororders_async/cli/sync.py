@@ -19,14 +19,24 @@ from ..jobs.summary import Summary
 from ..jobs.sync import Sync
 from ..operations import api_named
 from ..settings import ConfiguredAccounts
+from ..shards import Shard
 from . import NOTHING_DONE, say
 from .following import Following, closing_line
 from .health import Address, HealthAddress, serving_health
-from .jobs import COMPLETE, INCOMPLETE, until_signal, write_summary
+from .jobs import COMPLETE, INCOMPLETE, limiters_at, paced, until_signal, write_summary
 from .logs import log_to_stderr
-from .options import Age, When, account_options, api_options, by_commas, output_options
+from .options import (
+    Age,
+    When,
+    account_options,
+    api_options,
+    by_commas,
+    limiter_option,
+    output_options,
+)
 from .process import one_job
 from .recipients import Command, EventsFile, StandardOutput, problem_of
+from .shards import no_on_option, nobody_here, shard_option
 
 _TRIES = 3  # with --once
 
@@ -73,7 +83,10 @@ class Events(click.ParamType[Path]):
 
 @click.command("sync")
 @click.option(
-    "--to", default="sqlite:vendororders.db", show_default=True, help="Where orders go."
+    "--to",
+    default="sqlite:vendororders.db",
+    show_default=True,
+    help="Where orders go: sqlite:PATH or postgres://….",
 )
 @api_options
 @click.option("--since", type=When(), help="Begin here: a time, or an age (default: 6 months).")
@@ -143,6 +156,9 @@ class Events(click.ParamType[Path]):
     help="Answer here how it stands: /live, /ready, /health.",
 )
 @click.option("--strict", is_flag=True, help="With --once: 3 for standing quarantine as well.")
+@limiter_option
+@no_on_option
+@shard_option
 @account_options
 @output_options
 def command(
@@ -155,8 +171,10 @@ def command(
     after: int | None,
     health: Address | None,
     strict: bool,
+    shard: Shard | None,
     patterns: tuple[str, ...],
     accounts_file: str | None,
+    limiter_url: str | None,
     summary_file: Path | None,
     quiet: bool,
     log_format: str,
@@ -178,9 +196,12 @@ def command(
     _check_outputs(events, shell_command, consumer, after, summary_file)
     once = bool(asked["once"])
     try:
-        source = ConfiguredAccounts(accounts_file, patterns=patterns)
+        source = ConfiguredAccounts(accounts_file, patterns=patterns, shard=shard)
+        if not source.names():
+            return nobody_here(shard, summary_file)
         course = Course(api=api_named(api_name, version), **asked)
-        job = Sync(source, course, to=to)
+        limiters = limiters_at(limiter_url)
+        job = Sync(source, course, to=to, limiters=limiters)
     except (ConfigurationError, InvalidArgument):
         write_summary(Summary.of_nothing(), summary_file)
         raise
@@ -197,7 +218,8 @@ def command(
     )
     try:
         with one_job():
-            signal_number = asyncio.run(until_signal(following.run, stop=following.stop))
+            running = until_signal(paced(following.run, limiters), stop=following.stop)
+            signal_number = asyncio.run(running)
     finally:
         summary = job.summary() if job.standing().accounts else Summary.of_nothing()
         write_summary(summary, summary_file)

@@ -22,6 +22,7 @@ def command(
     accounts_file: str | None,
     api_name: str,
     version: str,
+    limiter_url: str | None,
     quiet: bool,
     log_format: str,
 ) -> int:
@@ -59,4 +60,4 @@ def command(
         }
         return msgspec.json.encode(told) + b"\n"
 
-    return print_each(account, version, wanted, line)
+    return print_each(account, version, wanted, line, limiter_url=limiter_url)

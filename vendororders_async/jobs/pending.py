@@ -15,6 +15,7 @@ from ..errors import ConfigurationError, InvalidArgument
 from ..operations import CREATED, RETAIL_API, STATUSES
 from ..sinks import Sink, open_sink
 from ..sinks.base import PendingOrder, StreamState, SubmissionSink
+from ..sinks.urls import masked
 
 STALE_AFTER = timedelta(hours=1)
 
@@ -95,7 +96,9 @@ def opened(url: str) -> SubmissionSink:
     try:
         sink = open_sink(url, read_only=True)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{error}; sqlite:PATH knows what is pending") from None
+        raise ConfigurationError(
+            f"{error}; sqlite:PATH and postgres://… know what is pending"
+        ) from None
     if not isinstance(sink, SubmissionSink):
         raise _ignorant(url)
     return sink
@@ -134,7 +137,10 @@ def _urgency(order: PendingOrder) -> tuple[datetime, str, str, str]:
 
 
 def _ignorant(sink: object) -> ConfigurationError:
-    return ConfigurationError(f"{sink} does not know what is pending; use sqlite:PATH")
+    what = masked(sink) if isinstance(sink, str) else sink
+    return ConfigurationError(
+        f"{what} does not know what is pending; use sqlite:PATH or postgres://…"
+    )
 
 
 def _check(patterns: Sequence[str], known: set[str]) -> None:

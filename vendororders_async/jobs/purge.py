@@ -12,6 +12,7 @@ from .. import clock
 from ..errors import InvalidArgument, SinkError
 from ..sinks import open_sink
 from ..sinks.base import PurgeableSink, Purged
+from ..sinks.urls import masked
 
 
 class AccountPurge(msgspec.Struct, frozen=True):
@@ -59,7 +60,7 @@ async def purge(
 
     Amazon wants personal information kept no longer than 30 days after delivery, and
     encrypted at rest. Delivery is not in its API, so the order's date counts, which is
-    earlier. SQLite is not encrypted; backups and exports are not reached; and an order that
+    earlier. Nothing is encrypted by us; backups and exports are not reached; and an order that
     is read from Amazon again comes back whole, unless ``redact`` is asked for.
     https://developer-docs.amazon.com/sp-api/docs/protecting-amazon-api-applications-data-encryption-and-recovery
 
@@ -90,7 +91,10 @@ async def purge(
 def _opened(to: str, now: Callable[[], datetime], *, read_only: bool = False) -> PurgeableSink:
     sink = open_sink(to, now=now, read_only=read_only)
     if not isinstance(sink, PurgeableSink):
-        raise InvalidArgument(f"{to} cannot forget anything")
+        raise InvalidArgument(
+            f"{masked(to)} cannot forget anything: remove the account's folder, and read "
+            "it again, direct fulfillment with --redact"
+        )
     return sink
 
 
@@ -117,7 +121,7 @@ def _chosen(known: frozenset[str], asked: tuple[str, ...], to: str) -> list[str]
     for pattern in asked:
         found = {pattern} & known or {one for one in known if fnmatchcase(one, pattern)}
         if not found:
-            raise SinkError(f"{to} knows no account {pattern!r}")
+            raise SinkError(f"{masked(to)} knows no account {pattern!r}")
         chosen |= found
     return sorted(chosen)
 

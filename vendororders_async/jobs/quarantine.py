@@ -10,7 +10,7 @@ from ..clock import whole_second
 from ..operations import stream_named
 from ..pages import decode_document
 from ..sinks import Sink
-from ..sinks.base import Arrival
+from ..sinks.base import Arrival, Outcome
 from ..windows import Window
 from .redacting import redacted
 
@@ -43,7 +43,10 @@ async def retry_quarantine(
         # Which window it came in is not kept; this one is never begun nor finished.
         second = whole_second(held.first_seen_at)
         window = Window(second, second + timedelta(seconds=1))
-        await sink.write(Arrival(held.ledger, window, held.first_seen_at, [document]))
+        arrival = Arrival(held.ledger, window, held.first_seen_at, [document])
+        [written] = await sink.write(arrival)
+        if written.outcome is Outcome.STANDING:  # the sink does not take it, whoever decodes it
+            continue
         await sink.release(held)
         stored_count += 1
     return Retried(stored_count, len(standing) - stored_count)
