@@ -18,6 +18,9 @@ from . import (
     bench_peers,
     bench_planner,
     bench_requests,
+    bench_shards,
+    bench_shared_limiter,
+    bench_sinks,
     bench_sync,
 )
 
@@ -25,14 +28,17 @@ MAINS = (
     bench_decode.main,
     bench_client.main,
     bench_limiter.main,
+    bench_shared_limiter.main,
     bench_planner.main,
     bench_backfill.main,
     bench_accounts.main,
+    bench_shards.main,
     bench_acknowledge.main,
     bench_sync.main,
     bench_month.main,
     bench_requests.main,
     bench_page.main,
+    bench_sinks.main,
     bench_memory.main,
     bench_peers.main,
 )

@@ -1,0 +1,1 @@
+"""Limiters that several processes can share, each behind the same few lines."""
