@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from redis_server import COMMAND, RedisServer
 from simulated import accounts_of
 
 from vendororders_async.cli import COMMANDS
@@ -24,6 +26,7 @@ AMAZON = Settings(
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+_REDIS = "redis://cache:6379/0"
 EXAMPLES = [
     pytest.param(example, id=f"{page.stem}-{number}")
     for page in PAGES
@@ -40,8 +43,14 @@ async def test_the_python_of_the_readme_runs(example: str, tmp_path: Path) -> No
     truth = simulator.truth("demo")
     number = next(one for one in truth if b'"purchaseOrderState":"New"' in truth[one])
     script = tmp_path / "example.py"
-    script.write_text(example.replace("L8266355", number))
-    async with simulator.serve() as served:
+    async with AsyncExitStack() as stack:
+        if _REDIS in example:
+            if COMMAND is None:
+                pytest.skip("needs redis-server or valkey-server")
+            redis = await stack.enter_async_context(RedisServer(tmp_path))
+            example = example.replace(_REDIS, redis.url)
+        script.write_text(example.replace("L8266355", number))
+        served = await stack.enter_async_context(simulator.serve())
         [account] = accounts_of(served)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-W", "error", str(script)),
