@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from canaries import DIRECT, NOW, YOUNG, direct, files_with, page, store
+from canaries import DIRECT, NOW, YOUNG, direct, files_with, objects_with, page, store
+from s3 import SECRET, s3_server
 
 from vendororders_async.cli import main
 from vendororders_async.clock import now
@@ -23,9 +25,11 @@ AGE = timedelta(days=30)
 OTHER = Ledger("other", DIRECT.api, DIRECT.stream, DIRECT.source)
 
 
-@pytest.fixture(params=["sqlite", "ndjson"])
+@pytest.fixture(params=["sqlite", "ndjson", "parquet"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A sink of two accounts, each with an order of long ago; one has a fresh one as well."""
+    if request.param == "parquet":
+        pytest.importorskip("vendororders_async.sinks.parquet")  # here, for it blocks
     url = f"{request.param}:{tmp_path / 'store'}"
     asyncio.run(_fill(url))
     return url
@@ -159,6 +163,28 @@ def test_what_is_not_meant_is_not_done(
     assert files_with(tmp_path) != []
 
 
+def test_a_bucket_forgets_as_a_folder_does(capfd: pytest.CaptureFixture[str]) -> None:
+    """People past an age, then an account; and nothing that is said shows the secret key."""
+    with s3_server() as s3:
+        url = s3.bucket(bucket := f"bucket-{uuid4().hex}")
+        asyncio.run(_fill(url))
+        codes = [run("--to", url, "--pii-older-than", "30d")]
+        left = [objects_with(s3.system(), bucket, one) for one in ("CANARY", "FRESH")]
+        codes += [run("--to", url, "--account", "acme-us") for _ in range(2)]
+        left.append(objects_with(s3.system(), bucket, "FRESH"))
+    said = capfd.readouterr().err
+
+    assert codes == [0, 0, 1]
+    assert [len(one) for one in left] == [0, 1, 0]
+    assert said.splitlines()[:-1] == [
+        "acme-us: 1 orders, 0 older versions, 0 in quarantine redacted",
+        "other: 1 orders, 0 older versions, 0 in quarantine redacted",
+        "acme-us: 2 orders, 0 older versions, 0 in quarantine removed",
+    ]
+    assert said.endswith(" knows no account 'acme-us'\n")
+    assert SECRET not in said
+
+
 @pytest.mark.parametrize("what", [["--pii-older-than", "1s"], ["--account", "acme-us"]])
 def test_a_running_job_is_not_interfered_with(
     url: str, what: list[str], capfd: pytest.CaptureFixture[str]
@@ -201,6 +227,7 @@ def test_a_sink_that_keeps_nothing_has_nothing_to_forget(
     assert run("--to", "ndjson:-", "--pii-older-than", "30d", *more) == 2
     assert run("--to", f"sqlite:{tmp_path}/none", "--pii-older-than", "30d", *more) == 1
     assert run("--to", f"ndjson:{tmp_path}/none", "--pii-older-than", "30d", *more) == 1
+    assert run("--to", f"parquet:{tmp_path}/none", "--pii-older-than", "30d", *more) == 1
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 from canaries import (
@@ -23,9 +25,11 @@ from canaries import (
     documents_in,
     files_with,
     forget,
+    objects_with,
     page,
     store,
 )
+from s3 import S3, s3_server
 from stores import Database, relations_with
 
 from vendororders_async.errors import SinkError
@@ -47,18 +51,33 @@ RETAIL = Ledger("acme-us", "retail", "created", "amazon")
 STATUSES = Ledger("acme-us", "retail", "statuses", "amazon")
 
 
-@pytest.fixture(params=["sqlite", "ndjson", "postgres"])
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3]:
+    """An S3 server for all tests of this module."""
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "ndjson", "postgres", "parquet", "s3"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """One kind of sink after the other."""
     if request.param == "postgres":
         found: str = request.getfixturevalue("postgres_url")
         return found
+    if request.param in {"parquet", "s3"}:
+        pytest.importorskip("vendororders_async.sinks.parquet")  # here, for it blocks
+    if request.param == "s3":
+        server: S3 = request.getfixturevalue("s3")
+        return server.bucket(f"bucket-{uuid4().hex}")
     return f"{request.param}:{tmp_path / 'store'}"
 
 
 @pytest.fixture
-def places(url: str, tmp_path: Path) -> Places:
-    """Return what asks which files of a store have a word in their bytes."""
+def places(url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Places:
+    """Return what asks which files of a store have a word in their bytes, or columns."""
+    if url.startswith("s3"):
+        server: S3 = request.getfixturevalue("s3")
+        return partial(objects_with, server.system(), str(urlsplit(url).hostname))
     if url.startswith("postgres"):
         return partial(relations_with, url)
     return partial(files_with, tmp_path)

@@ -17,8 +17,7 @@ import virtual_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vendororders_async.errors import InvalidArgument, SinkError
-from vendororders_async.jobs.purge import purge
+from vendororders_async.errors import SinkError
 from vendororders_async.models.retail_procurement import Order, OrderStatus
 from vendororders_async.pages import Row, decode_document
 from vendororders_async.sinks.base import Arrival, Ledger, Sink
@@ -279,12 +278,6 @@ async def test_a_folder_may_be_named_by_a_url(tmp_path: Path) -> None:
     await filled(tmp_path / "a store")
     async with ParquetSink(f"file://{tmp_path}/a%20store", read_only=True) as sink:
         assert await sink.windows(LEDGER) == [FINISHED]
-
-
-async def test_it_cannot_forget_and_says_so(tmp_path: Path) -> None:
-    """`purge` is refused in one line, before anything is touched."""
-    with pytest.raises(InvalidArgument, match=r"^parquet:.* cannot forget"):
-        await purge(to=f"parquet:{tmp_path}/store", pii_older_than=timedelta(days=30))
 
 
 VERSIONS = st.lists(

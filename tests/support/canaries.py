@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from vendororders_async.models.retail_procurement import Order
 from vendororders_async.pages import Row, decode_document
@@ -62,13 +66,33 @@ async def documents_in(sink: PurgeableSink) -> dict[str, bytes]:
 
 
 def files_with(folder: Path, canary: str = "CANARY") -> list[str]:
-    """Return the files below *folder* that have *canary* in their bytes, however written."""
-    words = (canary.encode(), canary.encode("utf-16-le"))
+    """Return the files below *folder* that have *canary* in them, however written."""
     return [
         file.name
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and any(word in file.read_bytes() for word in words)
+        if file.is_file() and _has(file.name, file.read_bytes(), canary)
     ]
+
+
+def objects_with(system: Any, bucket: str, canary: str = "CANARY") -> list[str]:
+    """Return the objects in *bucket* that have it; *system* is a file system of pyarrow's."""
+    fs = pytest.importorskip("pyarrow.fs")
+    infos = system.get_file_info(fs.FileSelector(bucket, recursive=True))
+    return [
+        info.base_name
+        for info in infos
+        if info.is_file
+        and _has(info.base_name, system.open_input_file(info.path).readall(), canary)
+    ]
+
+
+def _has(name: str, data: bytes, canary: str) -> bool:
+    """Say whether *data* has *canary* in its bytes or, of a table, in any column."""
+    words = (canary.encode(), canary.encode("utf-16-le"))
+    if any(word in data for word in words) or not name.endswith(".parquet"):
+        return any(word in data for word in words)
+    pq = pytest.importorskip("pyarrow.parquet")
+    return any(canary in str(row) for row in pq.read_table(io.BytesIO(data)).to_pylist())
 
 
 async def forget(sink: PurgeableSink, before: datetime = BEFORE) -> Purged:

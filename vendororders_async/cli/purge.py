@@ -18,7 +18,8 @@ from .options import Age
     "--to",
     default="sqlite:vendororders.db",
     show_default=True,
-    help="The sink that is to forget: sqlite:PATH, postgres://…, ndjson:DIR.",
+    help="The sink that is to forget: sqlite:PATH, postgres://…, parquet:DIR, "
+    "s3://BUCKET/PREFIX, ndjson:DIR.",
 )
 @click.option(
     "--pii-older-than",
@@ -49,9 +50,9 @@ def command(
     Amazon asks to keep personal information no longer than 30 days after delivery, and
     encrypted at rest. Delivery is not in its API, so an order's own date counts, which is
     earlier. What goes, goes out of the files as well, earlier versions and quarantine
-    included. Not reached are backups and exports, nor a server's write-ahead log and its
-    standbys; nothing is encrypted by us; and an order that is read from Amazon again comes
-    back whole unless backfill is given --redact.
+    included. Not reached are backups and exports, what a bucket keeps of objects that were
+    replaced, nor a server's write-ahead log and its standbys; nothing is encrypted by us; and
+    an order that is read from Amazon again comes back whole unless backfill is given --redact.
 
     A database is written anew for it. That takes its size once more, in SQLite's temporary
     folder (SQLITE_TMPDIR) or where PostgreSQL has its tables, of which one has to be the

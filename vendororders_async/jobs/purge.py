@@ -91,10 +91,7 @@ async def purge(
 def _opened(to: str, now: Callable[[], datetime], *, read_only: bool = False) -> PurgeableSink:
     sink = open_sink(to, now=now, read_only=read_only)
     if not isinstance(sink, PurgeableSink):
-        raise InvalidArgument(
-            f"{masked(to)} cannot forget anything: remove the account's folder, and read "
-            "it again, direct fulfillment with --redact"
-        )
+        raise InvalidArgument(f"{masked(to)} cannot forget anything")
     return sink
 
 

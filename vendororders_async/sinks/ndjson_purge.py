@@ -6,7 +6,6 @@ A file keeps its name, which is what says that a window is finished, and its tim
 from __future__ import annotations
 
 import os
-import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -18,44 +17,16 @@ import msgspec
 
 from ..clock import format_stored
 from ..errors import SinkError
-from ..models.direct_fulfillment import Order
 from ..models.lenient import REFUSED
 from ..operations import STATUSES
-from ..pages import decode_document
 from . import ndjson_files as files
 from .base import Purged
 from .compression import compressing, compression_of, open_lines
+from .due import DueIndex
 from .ndjson_quarantine import QUARANTINE, Quarantine
-from .people import NAMING_API, oldest_date, without_people
-from .rows import digest_of
+from .people import NAMING_API, held_without_people, ordered_at, without_people
 
 T = TypeVar("T")
-
-# It lies in a temporary file of SQLite's own: a store of any size is read in little memory.
-_INDEX = """
-CREATE TABLE orders (
-    stream TEXT, number BLOB, ordered_at TEXT, seen_at TEXT, is_counted INTEGER DEFAULT 0,
-    PRIMARY KEY (stream, number)
-) WITHOUT ROWID
-"""
-
-_SEEN = """
-INSERT INTO orders (stream, number, ordered_at, seen_at) VALUES ('', ?, ?, ?)
-ON CONFLICT DO UPDATE SET
-    ordered_at = min(
-        coalesce(ordered_at, excluded.ordered_at), coalesce(excluded.ordered_at, ordered_at)
-    ),
-    seen_at = min(seen_at, excluded.seen_at)
-"""
-
-_IS_DUE = """
-SELECT coalesce(ordered_at, seen_at) < ? FROM orders WHERE stream = '' AND number = ?
-"""
-
-_COUNT = """
-INSERT INTO orders (stream, number, is_counted) VALUES (?, ?, 1)
-ON CONFLICT DO UPDATE SET is_counted = 1 WHERE NOT is_counted
-"""
 
 
 class _Numbered(msgspec.Struct, frozen=True, rename="camel"):
@@ -131,33 +102,6 @@ class PurgeableFolder(ABC):
         """Do nothing: what was written anew or removed has left no bytes in the files."""
 
 
-class _Index:
-    """The orders that were met, by stream where that matters."""
-
-    def __init__(self) -> None:
-        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._connection.execute(_INDEX)
-        self._connection.execute("BEGIN")
-
-    def close(self) -> None:
-        """Forget it all."""
-        self._connection.close()
-
-    def saw(self, number: bytes, ordered_at: datetime | None, seen_at: datetime) -> None:
-        """Note when an order was placed, and seen; the earliest of all its lines counts."""
-        placed = format_stored(ordered_at) if ordered_at else None
-        self._connection.execute(_SEEN, (number, placed, format_stored(seen_at)))
-
-    def is_due(self, number: bytes, before: datetime) -> bool:
-        """Say whether an order was placed, or first seen, before then."""
-        found = self._connection.execute(_IS_DUE, (format_stored(before), number)).fetchone()
-        return bool(found and found[0])
-
-    def counts_first(self, number: bytes, stream: str = "") -> bool:
-        """Count an order, and say whether it had not been counted."""
-        return bool(self._connection.execute(_COUNT, (stream, number)).rowcount)
-
-
 class _People:
     """The people in an account's orders: first all files are taken in, then redacted.
 
@@ -166,7 +110,7 @@ class _People:
 
     def __init__(self, folder: Path, before: datetime, *, dry_run: bool) -> None:
         self.files = list(_files(folder))
-        self.close = (index := _Index()).close
+        self.close = (index := DueIndex()).close
         self._index = index
         self._before = before
         self._dry_run = dry_run
@@ -174,17 +118,14 @@ class _People:
     def take_in(self, file: Path) -> None:
         """Note whose lines are in *file*, and when they were ordered."""
         for _, seen_at, raw in _lines(file):
-            order = decode_document(raw, Order).content
-            details = order.order_details if order else None
-            ordered_at = details.order_date if details else None
-            self._index.saw(_number(raw), ordered_at, seen_at)
+            self._index.saw(_number(raw), ordered_at(raw), format_stored(seen_at))
 
     def redact(self, file: Path) -> Purged:
         """Write *file* anew if it has people in it that are to be forgotten."""
         if not any(raw for _, raw in self._redacted(file)):
             return Purged()
         if self._dry_run:
-            return self._counted(raw for _, raw in self._redacted(file) if raw)
+            return self._index.counted(_number(raw) for _, raw in self._redacted(file) if raw)
         aside = file.with_name(f".{file.name}.purge{files.PARTIAL}")
         aside.unlink(missing_ok=True)
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -197,9 +138,9 @@ class _People:
                 for line, raw in self._redacted(file):
                     lines.write(line)
                     if raw:
-                        yield raw
+                        yield _number(raw)
 
-        purged = self._counted(written())
+        purged = self._index.counted(written())
         times = file.stat()
         os.utime(aside, ns=(times.st_atime_ns, times.st_mtime_ns))
         files.settle(aside, file)
@@ -209,15 +150,12 @@ class _People:
         """Do the same with what could not be decoded."""
         count = 0
         for held in quarantine.read():
-            if oldest_date(held.document, held.first_seen_at) >= self._before:
-                continue
-            redacted = without_people(held.document)
+            redacted = held_without_people(held, self._before)
             if redacted is None:
                 continue
             count += 1
             if not self._dry_run:
-                digest = digest_of(redacted)
-                quarantine.add(msgspec.structs.replace(held, digest=digest, document=redacted))
+                quarantine.add(redacted)
                 quarantine.remove(held.digest)
         return Purged(quarantine_count=count)
 
@@ -235,30 +173,22 @@ class _People:
             # As long as before: who is reading the store finds its lines by their places
             yield new[:-1].ljust(len(line) - 1) + b"\n", raw
 
-    def _counted(self, raws: Iterator[bytes]) -> Purged:
-        firsts = [self._index.counts_first(_number(raw)) for raw in raws]
-        return Purged(order_count=sum(firsts), version_count=len(firsts) - sum(firsts))
-
 
 def _count(folder: Path, account: str) -> Purged:
     """Return what there is of *account*; the statuses of its orders are no orders."""
-    index, order_count, line_count, quarantine_count = _Index(), 0, 0, 0
+    purged, index = Purged(), DueIndex()
     try:
         for api in sorted(folder.glob("*/")):
             for file in _files(api):
-                if file.parent.name == STATUSES.name:
-                    continue
-                for _, _, raw in _lines(file):
-                    line_count += 1
-                    order_count += index.counts_first(_number(raw), api.name)
-            quarantine_count += len(Quarantine(api / QUARANTINE, account, api.name).read())
+                if file.parent.name != STATUSES.name:
+                    purged += index.counted(
+                        (_number(raw) for *_, raw in _lines(file)), api.name
+                    )
+            held = Quarantine(api / QUARANTINE, account, api.name).read()
+            purged += Purged(quarantine_count=len(held))
     finally:
         index.close()
-    return Purged(
-        order_count=order_count,
-        version_count=line_count - order_count,
-        quarantine_count=quarantine_count,
-    )
+    return purged
 
 
 def _remove(folder: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlencode
@@ -106,6 +106,11 @@ class Objects:
         if self.has(key):
             with self._explained():
                 self._system.delete_file(self._path(key))
+
+    def remove_folder(self, folder: str) -> None:
+        """Take away what is below *folder*, also the empty objects that stand for folders."""
+        with self._explained(), suppress(FileNotFoundError):
+            self._system.delete_dir(self._path(folder))
 
     def open_file(self, key: str) -> pa.NativeFile:
         """Open an object."""

@@ -29,6 +29,7 @@ from .base import (
 from .brought import Brought
 from .ndjson_quarantine import quarantine_file
 from .parquet_objects import shelf_of
+from .parquet_purge import PurgeableStore
 from .parquet_reader import count_orders, newest_orders, read_quarantine, read_states
 from .parquet_shelf import Shelf, explained
 from .parquet_spool import holds_statuses, spool_line, write_table
@@ -38,7 +39,7 @@ from .writer_thread import WriterThread
 T = TypeVar("T")
 
 
-class ParquetSink:
+class ParquetSink(PurgeableStore):
     """Keeps documents and what they say in columns, as files that any engine reads.
 
         async with ParquetSink("s3://lake/orders") as sink, sink.lock("acme-us"):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing
 from datetime import UTC
 from itertools import groupby, islice
 from operator import itemgetter
+from typing import Any, Self
 
 import msgspec
 import pyarrow as pa
@@ -132,24 +133,23 @@ class NewestOrders:
 
     def _take_in(self, key: str) -> None:
         place = 0
-        with _opened(self._shelf, key) as file:
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=_COMPARED)
-                for number, version in _versions(table):
+        with GroupReader(self._shelf, key) as groups:
+            for group in range(len(groups.sizes)):
+                for number, version in _versions(groups.read(group, _COMPARED)):
                     self._index.take(number, version, key, place)
                     place += 1
 
     def _read(self) -> Generator[StoredOrder]:
         for key, places in groupby(self._index.by_place(), itemgetter(1)):
-            with _opened(self._shelf, key) as file:
+            with GroupReader(self._shelf, key) as groups:
                 begins, group, rows = 0, -1, 0
                 table: pa.Table | None = None
                 for _, _, place in places:
                     while place >= begins + rows:
                         begins, group, table = begins + rows, group + 1, None
-                        rows = file.metadata.row_group(group).num_rows
+                        rows = groups.sizes[group]
                     if table is None:
-                        table = file.read_row_group(group, columns=_HANDED_OUT)
+                        table = groups.read(group, _HANDED_OUT)
                     yield self._order(table, place - begins)
 
     def _order(self, table: pa.Table, row: int) -> StoredOrder:
@@ -160,25 +160,67 @@ class NewestOrders:
         )
 
 
-@contextmanager
-def _opened(shelf: Shelf, key: str) -> Iterator[pq.ParquetFile]:
-    with (
-        explained(f"{shelf.name}/{key}"),
-        shelf.open_file(key) as source,
-        pq.ParquetFile(source, pre_buffer=True) as file,
-    ):
-        yield file
+class GroupReader:
+    """A file's row groups, one at a time; who enters it leaves it.
+
+    On disk an open file stays what it was, also where a purge puts another in its place. An
+    object does not: a part of the new one, found by the old one's footer, is no column. Then
+    it is opened again, and has the same rows in the same places.
+    """
+
+    def __init__(self, shelf: Shelf, key: str) -> None:
+        self._shelf = shelf
+        self._key = key
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._opened.close()
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many rows each of them has."""
+        metadata = self._file.metadata
+        return [metadata.row_group(one).num_rows for one in range(metadata.num_row_groups)]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+        return self._file.schema_arrow
+
+    def read(self, group: int, columns: list[str] | None = None) -> pa.Table:
+        """Return *columns* of a row group, or all of them."""
+        try:
+            return self._read(group, columns)
+        except SinkError:
+            self._opened.close()
+            self._open()
+            return self._read(group, columns)
+
+    def _read(self, group: int, columns: list[str] | None) -> pa.Table:
+        with explained(f"{self._shelf.name}/{self._key}"):
+            return self._file.read_row_group(group, columns=columns)
+
+    def _open(self) -> None:
+        with explained(f"{self._shelf.name}/{self._key}"), ExitStack() as opening:
+            source = opening.enter_context(self._shelf.open_file(self._key))
+            self._file = opening.enter_context(pq.ParquetFile(source, pre_buffer=True))
+            self._opened = opening.pop_all()
+
+
+def stored_times(table: pa.Table, *columns: str) -> list[list[Any]]:
+    """Return instants as text, with their fractions, as `format_stored` writes them."""
+    return [pc.strftime(table[one], "%Y-%m-%dT%H:%M:%SZ").to_pylist() for one in columns]
 
 
 def _versions(table: pa.Table) -> Iterator[tuple[str, Version]]:
     numbers, digests, details = (
         table[name].to_pylist() for name in ("purchase_order_number", "digest", "has_details")
     )
-    # with their fractions, as `format_stored` writes them
-    asked, dated = (
-        pc.strftime(table[name], "%Y-%m-%dT%H:%M:%SZ").to_pylist()
-        for name in ("asked_at", "own_date_at")
-    )
+    asked, dated = stored_times(table, "asked_at", "own_date_at")
     yield from zip(numbers, map(Version, digests, asked, dated, details), strict=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import (
@@ -28,9 +29,10 @@ _FORMAT = 1
 
 
 class Shelf(Protocol):
-    """A place for files; a file is there as a whole or not at all, and never changes.
+    """A place for files; a file is there as a whole or not at all.
 
-    All methods but `locked` block.
+    Only a purge changes one, and leaves the rows in their places. All methods but `locked`
+    block.
     """
 
     name: str  # in errors: no secrets in it
@@ -62,10 +64,16 @@ class Shelf(Protocol):
         """Return where to write what `publish` is to put there as *key*."""
 
     def publish(self, written: Path, key: str, at: datetime) -> None:
-        """Let *written* appear as *key*; it is durable then, and *written* is gone."""
+        """Let *written* appear as *key*, as of *at*; it is durable then, and *written* gone.
+
+        What was there is replaced.
+        """
 
     def remove(self, key: str) -> None:
         """Take a file away, if it is there."""
+
+    def remove_folder(self, folder: str) -> None:
+        """Take a folder away for good, and all that is in it."""
 
     def open_file(self, key: str) -> pa.NativeFile:
         """Open a file for reading at any place."""
@@ -192,6 +200,12 @@ class DiskShelf:
     def remove(self, key: str) -> None:
         """Take a file away."""
         (self._root / key).unlink(missing_ok=True)
+
+    def remove_folder(self, folder: str) -> None:
+        """Take a folder away."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._root / folder)
+        files.sync(self._root)
 
     def open_file(self, key: str) -> pa.NativeFile:
         """Open a file."""

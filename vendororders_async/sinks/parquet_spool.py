@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -89,6 +89,18 @@ def write_table(path: Path, ledger: Ledger, spools: Sequence[Path]) -> int:
         SinkError: a line is damaged.
     """
     schema = STATUS_SCHEMA if holds_statuses(ledger) else ORDER_SCHEMA
+    with table_writer(path, schema) as writer, ExitStack() as stack:
+        opened = [stack.enter_context(spool.open("rb")) for spool in spools]
+        count = 0
+        for batch in _batches(_sorted_lines(opened), ledger):
+            writer.write_batch(batch, row_group_size=len(batch))
+            count += len(batch)
+    return count
+
+
+@contextmanager
+def table_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Write what is sorted by number to *path*, where there must be nothing yet."""
     typed = [name for name in schema.names if name != "document"]
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with (
@@ -101,14 +113,16 @@ def write_table(path: Path, ledger: Ledger, spools: Sequence[Path]) -> int:
             write_statistics=typed,
             sorting_columns=[pq.SortingColumn(schema.get_field_index("purchase_order_number"))],
         ) as writer,
-        ExitStack() as stack,
     ):
-        opened = [stack.enter_context(spool.open("rb")) for spool in spools]
-        count = 0
-        for batch in _batches(_sorted_lines(opened), ledger):
-            writer.write_batch(batch, row_group_size=len(batch))
-            count += len(batch)
-    return count
+        yield writer
+
+
+def spooled(path: Path, account: str, api: str) -> Iterator[StoredOrder]:
+    """Yield what would become rows of *path*, which another run may be writing or end."""
+    with suppress(FileNotFoundError), path.open("rb") as spool:
+        for line in _sorted_lines([spool]):
+            number, asked_at = line.purchase_order_number, line.asked_at
+            yield StoredOrder(account, api, number, asked_at, line.document.encode())
 
 
 def _sorted_lines(spools: Sequence[BinaryIO]) -> Iterator[_Line]:
@@ -124,6 +138,8 @@ def _sorted_lines(spools: Sequence[BinaryIO]) -> Iterator[_Line]:
 def _keys(number: int, spool: BinaryIO) -> Iterator[tuple[str, str, str, int, int, int]]:
     place = 0
     for line in spool:
+        if not line.endswith(b"\n"):
+            return  # it is being written, and nobody counts on it yet
         try:
             key = _KEY.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -147,13 +163,14 @@ def _batches(lines: Iterator[_Line], ledger: Ledger) -> Iterator[pa.RecordBatch]
         )
         size += len(raw)
         if len(rows) == _ROWS or size >= _BYTES:
-            yield _batch(rows, ledger)
+            yield stored_batch(rows, ledger)
             rows, size = [], 0
     if rows:
-        yield _batch(rows, ledger)
+        yield stored_batch(rows, ledger)
 
 
-def _batch(rows: Sequence[StoredOrder], ledger: Ledger) -> pa.RecordBatch:
+def stored_batch(rows: Sequence[StoredOrder], ledger: Ledger) -> pa.RecordBatch:
+    """Return *rows* of the stream of *ledger* with all that their documents say."""
     if holds_statuses(ledger):
         return status_batch((one, _content(one, OrderStatus)) for one in rows)
     kind = ORDER_TYPES[ledger.api]

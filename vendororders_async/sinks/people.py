@@ -11,10 +11,14 @@ from datetime import datetime
 
 import msgspec
 
-from ..clock import parse_instant
+from ..clock import format_stored, parse_instant
+from ..models.direct_fulfillment import Order
 from ..models.lenient import REFUSED
 from ..operations import DIRECT_FULFILLMENT_API
+from ..pages import decode_document
 from ..redaction import redact
+from .base import Quarantined
+from .rows import digest_of
 
 NAMING_API = DIRECT_FULFILLMENT_API  # the one whose orders name people
 
@@ -38,6 +42,13 @@ def without_people(raw: bytes) -> bytes | None:
     return redacted
 
 
+def ordered_at(raw: bytes) -> str | None:
+    """Return when the order *raw* was placed, if it says so, as `format_stored` writes it."""
+    order = decode_document(raw, Order).content
+    details = order.order_details if order else None
+    return format_stored(details.order_date) if details and details.order_date else None
+
+
 def oldest_date(raw: bytes, seen_at: datetime) -> datetime:
     """Return when what could not be decoded was ordered, if that can be read and is earlier.
 
@@ -51,3 +62,13 @@ def oldest_date(raw: bytes, seen_at: datetime) -> datetime:
         with suppress(ValueError):
             found.append(parse_instant(match[1].decode("ascii", "replace")))
     return min(found)
+
+
+def held_without_people(held: Quarantined, before: datetime) -> Quarantined | None:
+    """Return *held* redacted; None where it is not old enough, or names nobody."""
+    if oldest_date(held.document, held.first_seen_at) >= before:
+        return None
+    redacted = without_people(held.document)
+    if redacted is None:
+        return None
+    return msgspec.structs.replace(held, digest=digest_of(redacted), document=redacted)
