@@ -17,6 +17,7 @@ import pytest
 from commands import ended, run, start
 from many_accounts import accounts_file, stored_by_account
 from postgres import execute
+from redis_server import RedisServer, needs_redis
 from simulated import accounts_of
 
 from vendororders_async.simulator import Arrival, Settings, Simulator
@@ -112,6 +113,27 @@ async def outlived(folder: Path, sink: Path | str) -> Simulator:
     assert {one.account for one in successor}
     assert [one for one in successor if one.status == 429] == []
     return simulator
+
+
+@needs_redis
+async def test_workers_keep_one_plan_together_with_a_shared_limiter(tmp_path: Path) -> None:
+    """An account that two shards know by two names is read at the pace of one."""
+    simulator = Simulator(msgspec.structs.replace(FOUR, accounts=1, orders=1_000))
+    path = tmp_path / "orders.db"
+    async with RedisServer(tmp_path) as redis, simulator.serve() as served:
+        [account] = accounts_of(served)
+        again = msgspec.structs.replace(account, name="again")
+        file = accounts_file(tmp_path, [account, again])
+        limiter = ("--shared-limiter", redis.url)
+        done = await run(
+            *command(file, path), *limiter, "--on", "dask", "--summary", "-", env=ENV
+        )
+
+    held = stored_by_account(path)
+    assert done.code == 0, done.err
+    assert done.summary.throttled == 0
+    assert held[account.name].keys() == held["again"].keys()
+    assert simulator.traffic.count(operation="token") == 2  # in two processes
 
 
 @pytest.mark.parametrize(
