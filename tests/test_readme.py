@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from commands import STRICT
 from redis_server import COMMAND, RedisServer
 from simulated import accounts_of
 
@@ -53,7 +54,7 @@ async def test_the_python_of_the_readme_runs(example: str, tmp_path: Path) -> No
         served = await stack.enter_async_context(simulator.serve())
         [account] = accounts_of(served)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-W", "error", str(script)),
+            *(sys.executable, str(script)),
             cwd=tmp_path,
             env={
                 "LWA_APP_ID": account.credentials.client_id,
@@ -61,6 +62,7 @@ async def test_the_python_of_the_readme_runs(example: str, tmp_path: Path) -> No
                 "SP_API_REFRESH_TOKEN": account.credentials.refresh_token,
                 "SP_API_ENDPOINT": account.base_url,
                 "LWA_ENDPOINT": account.login_url,
+                "PYTHONWARNINGS": STRICT,
             },
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

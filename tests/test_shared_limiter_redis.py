@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from commands import STRICT
 from fakes import an_account
 from memory_book import MemoryBook, MemoryServer
 from redis import asyncio as redis
@@ -396,7 +397,7 @@ async def test_a_backfill_and_a_web_service_share_an_account(
             *(sys.executable, "-m", "vendororders_async", "backfill", "--quiet"),
             *("--since", "59d", "--to", f"sqlite:{tmp_path / 'orders.db'}"),
             env=amazon.env
-            | {"VENDORORDERS_SHARED_LIMITER": server.url, "PYTHONWARNINGS": "error"},
+            | {"VENDORORDERS_SHARED_LIMITER": server.url, "PYTHONWARNINGS": STRICT},
             stderr=asyncio.subprocess.PIPE,
         )
         async with (

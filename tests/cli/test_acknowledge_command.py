@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from commands import STRICT
 
 from vendororders_async import Account, backfill
 from vendororders_async.cli.acknowledge import exit_code
@@ -44,7 +45,7 @@ def run(
     """Run ``vendororders acknowledge`` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "vendororders_async", "acknowledge", *arguments],
-        env=amazon.env | {"PYTHONWARNINGS": "error"},
+        env=amazon.env | {"PYTHONWARNINGS": STRICT},
         cwd=folder,
         input=given,
         capture_output=True,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from commands import STRICT
 from simulated import accounts_of
 
 from vendororders_async.cli import main
@@ -36,7 +37,7 @@ async def test_plain_files_hold_every_order_after_a_kill(tmp_path: Path) -> None
             "SP_API_REFRESH_TOKEN": account.credentials.refresh_token,
             "SP_API_ENDPOINT": account.base_url,
             "LWA_ENDPOINT": account.login_url,
-            "PYTHONWARNINGS": "error",
+            "PYTHONWARNINGS": STRICT,
         }
         command = (
             *(*PROGRAM, "backfill", "--quiet", "--to", f"ndjson:{tmp_path}/store"),

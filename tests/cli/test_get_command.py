@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from canned import Asked, Canned, answering
+from commands import STRICT
 from sample_files import sample
 
 from vendororders_async.cli.get import document_line
@@ -35,7 +36,7 @@ def get(
     """Run ``vendororders get`` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "vendororders_async", "get", *arguments],
-        env=(amazon.env if env is None else env) | {"PYTHONWARNINGS": "error"},
+        env=(amazon.env if env is None else env) | {"PYTHONWARNINGS": STRICT},
         input=given,
         capture_output=True,
         timeout=60,

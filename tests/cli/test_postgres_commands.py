@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from commands import stored
+from commands import STRICT, stored
 
 from vendororders_async.simulator import Settings, Simulator
 from vendororders_async.testing import SimulatedAmazon, running
@@ -40,7 +40,7 @@ class Shell:
     """Runs commands in *folder*, and looks for the password in what they say."""
 
     def __init__(self, amazon: SimulatedAmazon, folder: Path) -> None:
-        self._env = amazon.env | {"PYTHONWARNINGS": "error"}
+        self._env = amazon.env | {"PYTHONWARNINGS": STRICT}
         self._folder = folder
 
     def __call__(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:

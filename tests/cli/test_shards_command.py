@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
-from commands import run
+from commands import STRICT, run
 from many_accounts import accounts_file, stored_by_account
 from simulated import QUICK, accounts_of
 
@@ -16,7 +16,7 @@ from vendororders_async.simulator import Simulator
 UNTIL = (datetime.now(UTC) - timedelta(days=10)).replace(microsecond=0)
 SINCE = UNTIL - timedelta(days=30)
 RANGE = ("--since", SINCE.isoformat(), "--until", UNTIL.isoformat())
-ENV = {"PYTHONWARNINGS": "error"}
+ENV = {"PYTHONWARNINGS": STRICT}
 
 
 async def test_two_shards_together_are_a_whole_run(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from canned import Asked, answering
+from commands import STRICT
 from sample_files import sample
 
 TRANSACTION = "20260101000000-00000000-0000-0000-0000-000000000000"
@@ -21,7 +22,7 @@ def transaction(
     """Run ``vendororders transaction`` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "vendororders_async", "transaction", *arguments],
-        env=env | {"PYTHONWARNINGS": "error"},
+        env=env | {"PYTHONWARNINGS": STRICT},
         input=given,
         capture_output=True,
         timeout=60,

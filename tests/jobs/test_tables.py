@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from commands import STRICT
 
 from vendororders_async import ConfigurationError, InvalidArgument, SinkError, read_orders
 from vendororders_async.models import direct_fulfillment
@@ -74,7 +76,8 @@ async def test_a_notebook_has_a_loop_already(tmp_path: Path) -> None:
     at_once = await asyncio.to_thread(read_orders(url).to_arrow)
     done = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-W", "error", "-c", NOTEBOOK, url],
+        [sys.executable, "-c", NOTEBOOK, url],
+        env={**os.environ, "PYTHONWARNINGS": STRICT},
         capture_output=True,
         check=False,
         text=True,

@@ -14,6 +14,10 @@ import msgspec
 from vendororders_async.accounts import Account
 from vendororders_async.jobs.summary import Summary
 
+# Every warning is an error, in a process of its own as well. Python 3.12.0 to 3.12.3 take ?1
+# for a name, https://github.com/python/cpython/issues/117995
+STRICT = "error,ignore:Binding:DeprecationWarning"
+
 
 class Ended(NamedTuple):
     """How a command came out."""
@@ -37,7 +41,7 @@ def environment(account: Account) -> dict[str, str]:
         "SP_API_REFRESH_TOKEN": credentials.refresh_token,
         "SP_API_ENDPOINT": account.base_url,
         "LWA_ENDPOINT": account.login_url,
-        "PYTHONWARNINGS": "error",
+        "PYTHONWARNINGS": STRICT,
     }
 
 
