@@ -6,6 +6,7 @@ from canaries import DAY, LATER, NOW, OLD, YOUNG, direct, forget, page, store
 from stores import Database, Select
 
 from vendororders_async.changes import OrderChanged, OrderCreated
+from vendororders_async.models.direct_fulfillment import Order
 from vendororders_async.redaction import redact
 from vendororders_async.sinks.base import Purged
 from vendororders_async.sinks.purging import PORTION
@@ -28,6 +29,19 @@ async def test_whoever_loads_from_here_sees_it(database: Database, ask: Select) 
     assert all(one != other for one, other in zip(after[0][1:4], before[0][1:4], strict=True))
     assert after[0][4:] == before[0][4:]
     assert after[0][2] == cursor > before[0][2]
+
+
+async def test_no_column_keeps_a_name(database: Database, ask: Select) -> None:
+    """Some write one where a party's code should be; a code stays."""
+    named = direct("A1", billToParty={"partyId": "CANARY Doe"})
+    coded = direct("B2", billToParty={"partyId": "AMZ1"})
+    await store(database, page(named, coded, kind=Order))
+    before = ask("SELECT bill_to_party_id FROM purchase_orders ORDER BY purchase_order_number")
+    await forget(database)
+    after = ask("SELECT bill_to_party_id FROM purchase_orders ORDER BY purchase_order_number")
+
+    assert before == [("CANARY Doe",), ("AMZ1",)]
+    assert after == [(None,), ("AMZ1",)]
 
 
 async def test_what_became_of_an_order_names_it_as_it_is(database: Database) -> None:

@@ -23,6 +23,7 @@ from .purging import (
     Key,
     Portion,
     Redacted,
+    bill_to_party_id,
     forget_documents,
     forget_people,
     portion,
@@ -46,8 +47,9 @@ LIMIT $5
 """
 
 _REDACT_NEWEST = """
-UPDATE purchase_orders SET document = $1, digest = $2, change_seq = $3, updated_at = $4
-WHERE account = $5 AND api = $6 AND purchase_order_number = $7 AND digest = $8
+UPDATE purchase_orders SET
+    document = $1, digest = $2, bill_to_party_id = $3, change_seq = $4, updated_at = $5
+WHERE account = $6 AND api = $7 AND purchase_order_number = $8 AND digest = $9
 """
 
 # An older version goes by the date of the order's newest one.
@@ -185,7 +187,10 @@ class People(NamedTuple):
             await connection.executemany(
                 _REDACT_NEWEST,
                 [
-                    (document.decode(), digest, *moved, *self._owner, *key)
+                    (
+                        *(document.decode(), digest, bill_to_party_id(document)),
+                        *(*moved, *self._owner, *key),
+                    )
                     for key, (document, digest) in changed
                 ],
             )

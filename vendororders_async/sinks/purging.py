@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
+from ..models.direct_fulfillment import Order
+from ..pages import decode_document
 from .base import Purged
 from .people import without_people
 from .rows import digest_of
@@ -75,6 +77,14 @@ def redacted(found: Sequence[tuple[Key, bytes]]) -> list[Redacted]:
         if left is not None:
             changed.append((key, (left, digest_of(left))))
     return changed
+
+
+def bill_to_party_id(document: bytes) -> str | None:
+    """Return what that column says of a redacted order: some put a person's name there."""
+    order = decode_document(document, Order).content
+    details = order.order_details if order else None
+    party = details.bill_to_party if details else None
+    return party.party_id if party else None
 
 
 def portion(changed: Sequence[Redacted], keys: Sequence[Key]) -> Portion:

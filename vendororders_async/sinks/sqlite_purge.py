@@ -21,6 +21,7 @@ from .purging import (
     Key,
     Portion,
     Redacted,
+    bill_to_party_id,
     forget_documents,
     forget_people,
     portion,
@@ -43,7 +44,8 @@ LIMIT ?5
 """
 
 _REDACT_NEWEST = """
-UPDATE purchase_orders SET document = ?, digest = ?, change_seq = ?, updated_at = ?
+UPDATE purchase_orders SET
+    document = ?, digest = ?, bill_to_party_id = ?, change_seq = ?, updated_at = ?
 WHERE account = ? AND api = ? AND purchase_order_number = ? AND digest = ?
 """
 
@@ -134,7 +136,10 @@ class People(NamedTuple):
             moved = (change_seq, self.stamp())
             connection.executemany(
                 _REDACT_NEWEST,
-                [(*_told(new), *moved, *self._owner, *key) for key, new in changed],
+                [
+                    (*_told(new), bill_to_party_id(new[0]), *moved, *self._owner, *key)
+                    for key, new in changed
+                ],
             )
             self._rename(connection, changed)
         return portion(changed, [row[:1] for row in found])
