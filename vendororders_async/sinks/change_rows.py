@@ -19,6 +19,39 @@ from .versions import NewVersion
 
 CREATED, CHANGED, STATUS = "order_created", "order_changed", "status_changed"
 
+# The columns of `ChangeRow`, in SQL that SQLite and PostgreSQL read alike
+SELECT_CHANGES = """
+SELECT sequence, event, recorded_at, account, api, purchase_order_number, digest,
+    previous_digest, fields, lines,
+    CASE
+        WHEN event <> 'status_changed' THEN coalesce(
+            (
+                SELECT document FROM purchase_orders AS present
+                WHERE present.account = changes.account
+                    AND present.api = changes.api
+                    AND present.purchase_order_number = changes.purchase_order_number
+                    AND present.digest = changes.digest
+            ),
+            (
+                SELECT document FROM superseded_orders AS past
+                WHERE past.account = changes.account
+                    AND past.api = changes.api
+                    AND past.purchase_order_number = changes.purchase_order_number
+                    AND past.digest = changes.digest
+                LIMIT 1
+            )
+        )
+        WHEN previous_digest IS NULL THEN (
+            SELECT document FROM purchase_order_statuses AS present
+            WHERE present.account = changes.account
+                AND present.api = changes.api
+                AND present.purchase_order_number = changes.purchase_order_number
+                AND present.digest = changes.digest
+        )
+    END
+FROM changes
+"""
+
 _FIELDS = msgspec.json.Decoder(tuple[FieldChange, ...])
 _LINES = msgspec.json.Decoder(tuple[LineChange, ...])
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import asyncpg
 
 from ..changes import Change
-from .change_rows import ChangeRow, differing, event_of
+from .change_rows import SELECT_CHANGES, ChangeRow, differing, event_of
 from .postgres_text import array
 from .versions import NewVersion
 
@@ -32,36 +32,8 @@ FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::json[], $10::jso
 WITH ORDINALITY AS page (event, number, digest, previous, fields, lines, place)
 """
 
-_CHANGES = """
-SELECT sequence, event, recorded_at, account, api, purchase_order_number, digest,
-    previous_digest, fields, lines,
-    CASE
-        WHEN event <> 'status_changed' THEN coalesce(
-            (
-                SELECT document FROM purchase_orders AS present
-                WHERE present.account = changes.account
-                    AND present.api = changes.api
-                    AND present.purchase_order_number = changes.purchase_order_number
-                    AND present.digest = changes.digest
-            ),
-            (
-                SELECT document FROM superseded_orders AS past
-                WHERE past.account = changes.account
-                    AND past.api = changes.api
-                    AND past.purchase_order_number = changes.purchase_order_number
-                    AND past.digest = changes.digest
-                LIMIT 1
-            )
-        )
-        WHEN previous_digest IS NULL THEN (
-            SELECT document FROM purchase_order_statuses AS present
-            WHERE present.account = changes.account
-                AND present.api = changes.api
-                AND present.purchase_order_number = changes.purchase_order_number
-                AND present.digest = changes.digest
-        )
-    END
-FROM changes
+_CHANGES = f"""
+{SELECT_CHANGES}
 WHERE sequence > $1
     AND ($2::text IS NULL OR api = $2)
     AND ($3::text[] IS NULL OR account = ANY ($3))

@@ -12,7 +12,7 @@ import msgspec
 
 from ..changes import Change
 from ..clock import parse_instant
-from .change_rows import ChangeRow, differing, event_of
+from .change_rows import SELECT_CHANGES, ChangeRow, differing, event_of
 from .sqlite_file import durable_transaction, require_version
 from .sqlite_numbers import AT_ONCE
 from .versions import NewVersion
@@ -33,36 +33,8 @@ INSERT INTO changes (
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
-_CHANGES = """
-SELECT sequence, event, recorded_at, account, api, purchase_order_number, digest,
-    previous_digest, fields, lines,
-    CASE
-        WHEN event <> 'status_changed' THEN coalesce(
-            (
-                SELECT document FROM purchase_orders AS present
-                WHERE present.account = changes.account
-                    AND present.api = changes.api
-                    AND present.purchase_order_number = changes.purchase_order_number
-                    AND present.digest = changes.digest
-            ),
-            (
-                SELECT document FROM superseded_orders AS past
-                WHERE past.account = changes.account
-                    AND past.api = changes.api
-                    AND past.purchase_order_number = changes.purchase_order_number
-                    AND past.digest = changes.digest
-                LIMIT 1
-            )
-        )
-        WHEN previous_digest IS NULL THEN (
-            SELECT document FROM purchase_order_statuses AS present
-            WHERE present.account = changes.account
-                AND present.api = changes.api
-                AND present.purchase_order_number = changes.purchase_order_number
-                AND present.digest = changes.digest
-        )
-    END
-FROM changes
+_CHANGES = f"""
+{SELECT_CHANGES}
 WHERE sequence > ?1
     AND (?2 IS NULL OR api = ?2)
     AND (?3 IS NULL OR account IN (SELECT value FROM json_each(?3)))
