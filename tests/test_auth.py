@@ -170,7 +170,7 @@ def test_a_refusal_stands_for_half_a_minute() -> None:
 
 def rotated(account: Account) -> Account:
     """Return *account* after its application got another client secret."""
-    credentials = msgspec.structs.replace(account.credentials, client_secret="rotated")
+    credentials = msgspec.structs.replace(account.credentials, client_secret="s3cret-rotated")
     return msgspec.structs.replace(account, credentials=credentials)
 
 
@@ -178,7 +178,8 @@ def test_a_rotated_secret_does_not_wait_for_the_old_ones_refusal_to_end() -> Non
     """Amazon refused the old one a moment ago, and takes the new one."""
 
     def lwa(request: Sent) -> Answer:
-        return granted(1) if b"client_secret=rotated" in (request.body or b"") else REFUSED
+        is_new = b"client_secret=s3cret-rotated" in (request.body or b"")
+        return granted(1) if is_new else REFUSED
 
     transport = FakeTransport(lwa)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import time
 import unicodedata
 from collections.abc import Iterator
 from typing import Any
@@ -32,6 +33,7 @@ from vendororders_async.errors import (
     Throttled,
     TransportError,
     VendorOrdersError,
+    one_line,
 )
 
 WHERE: Any = {"operation": "getPurchaseOrders", "account": "germany"}
@@ -143,6 +145,18 @@ def test_one_line_is_one_line(text: str) -> None:
     assert is_one_line(line.encode("utf-8", "replace").decode())
     assert len(line) <= 300
     assert errors.one_line(line) == line
+
+
+@pytest.mark.parametrize(
+    "piece", ["://a:", "://", "://:@ ", "Atza|", "amzn1.oa2-cs.", "\u202e"]
+)
+def test_no_text_takes_long_to_mask(piece: str) -> None:
+    """Whoever answers for Amazon chooses it, and the loop stands still meanwhile."""
+    began_at = time.process_time()
+    Error(message=piece * 20_000)
+    one_line(piece * 20_000)
+
+    assert time.process_time() - began_at < 2
 
 
 def test_a_long_message_keeps_its_request_id() -> None:

@@ -205,7 +205,10 @@ def _refused(account: Account, answer: Answer) -> RequestError | AuthError:
     is_transient = not refusal.error or refusal.error in _TRANSIENT_CODES
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or is_transient:
         return _no_answer(refusal.error or f"status {answer.status}", account, answer)
-    words = one_line(": ".join(filter(None, (refusal.error, refusal.error_description))))
+    words = ": ".join(filter(None, (refusal.error, refusal.error_description)))
+    for secret in (account.credentials.client_secret, account.credentials.refresh_token):
+        words = words.replace(secret, "***")  # of a form that nobody could tell
+    words = one_line(words)
     return AuthError(
         f"Login with Amazon refuses account {account.name} ({words}); check its client id, "
         "client secret and refresh token, and that the vendor's authorisation still stands"

@@ -65,3 +65,12 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def ended(task: asyncio.Task[Any]) -> None:
+    """Wait until *task* has ended by itself; whoever is cancelled meanwhile cancels it too."""
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        await end([task])
+        raise

@@ -11,7 +11,7 @@
     │   ├── ResponseError       status, request_id, errors
     │   │   ├── BadRequest · NotFound · AccessDenied · Throttled · ServerError
     │   ├── DecodeError         a good status, a body that is not the schema
-    │   └── PaginationError     the same next token twice
+    │   └── PaginationError     next tokens that never end
     ├── AcknowledgementError    what is wrong with it, line by line, before anything is sent
     └── SinkError               where orders go cannot be used
 
@@ -21,24 +21,71 @@ They pickle, print in one line, and carry neither secrets nor anybody's address.
 from __future__ import annotations
 
 import re
+from typing import TypeVar
 
 import msgspec
 
 _LONGEST_QUOTE = 300  # characters of Amazon's own words in one line of ours
 
+# How Amazon's tokens and client secrets begin, as they are or in a URL
+# https://developer-docs.amazon.com/sp-api/docs/connecting-to-the-selling-partner-api
+_SECRET = re.compile(
+    r"(?:\bAtz[a-z.]{1,9}(?:\||%7C)|\bamzn1\.oa2-cs\.)[^\s\"'<>,;)\]}]*", re.IGNORECASE
+)
+# Run by run and end first: one expression from "://" to "@" takes a day over a megabyte of "://:"
+_RUN = re.compile(r"[^\s\"']+")
+_USER = re.compile(r"://[^:/?#@]*:")
+
+
+def without_secrets(text: str) -> str:
+    """Return *text*, whoever's words it is, without a secret that can be told by its form.
+
+    >>> without_secrets("Atza|IwEBI is expired, at https://me:pass@host/x")
+    '*** is expired, at https://me:***@host/x'
+    """
+    plain = _SECRET.sub("***", text)
+    return _RUN.sub(_without_password, plain) if "://" in plain and "@" in plain else plain
+
+
+def _without_password(run: re.Match[str]) -> str:
+    word = run[0]
+    end = word.rfind("@")  # a password may hold any sign, unescaped
+    user = _USER.search(word, 0, max(end, 0))
+    return word if user is None else f"{word[: user.end()]}***{word[end:]}"
+
+
+#: As a set in an expression: what breaks a line or drives a terminal, but for breaks and tabs,
+#: and what turns writing round (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing)
+CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+_NOT_PLAIN = re.compile(rf"[{CONTROLS}\s]+")
+
+
+def plain_line(text: str) -> str:
+    """Return *text* as one line without control characters, however long."""
+    return _NOT_PLAIN.sub(" ", text).strip()
+
 
 def one_line(text: str) -> str:
-    """Return *text* fit for one line of a log: no control characters, not too long."""
-    plain = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+", " ", text).strip()
+    """Return *text* fit for one line of a log: no control signs, no secrets, not too long."""
+    plain = plain_line(without_secrets(text))
     return plain if len(plain) <= _LONGEST_QUOTE else plain[: _LONGEST_QUOTE - 1] + "…"
 
 
 class Error(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One entry of Amazon's ``errors`` list; *details* is often missing."""
+    """One entry of Amazon's ``errors`` list; *details* is often missing.
+
+    A token that Amazon quotes is masked.
+    """
 
     code: str = ""
     message: str = ""
     details: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            said = getattr(self, name)
+            if said and (plain := without_secrets(said)) != said:
+                msgspec.structs.force_setattr(self, name, plain)
 
     def __str__(self) -> str:
         words = [part for part in (self.message, self.details) if part]
@@ -47,6 +94,11 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 class VendorOrdersError(Exception):
     """The root of all errors of this package; each prints in one line."""
+
+    def __init__(self, *arguments: object) -> None:
+        # here, so that the repr and what pickles have no secret either
+        plain = (without_secrets(one) if isinstance(one, str) else one for one in arguments)
+        super().__init__(*plain)
 
     def __str__(self) -> str:
         return one_line(super().__str__())
@@ -161,7 +213,7 @@ class DecodeError(RequestError):
 
 
 class PaginationError(RequestError):
-    """The same next token came twice: following it would never end."""
+    """The same next token came twice, or ever new ones lead nowhere: it would never end."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -196,7 +248,10 @@ class SinkError(VendorOrdersError):
     """The sink cannot be opened, is locked by another run, or could not write."""
 
 
-def first_of(group: BaseExceptionGroup[VendorOrdersError]) -> VendorOrdersError:
+Failure = TypeVar("Failure", bound=Exception)
+
+
+def first_of(group: BaseExceptionGroup[Failure]) -> Failure:
     """Return one of the errors in *group*, which came of one thing done many times."""
     error = group.exceptions[0]
     return first_of(error) if isinstance(error, BaseExceptionGroup) else error

@@ -21,7 +21,7 @@ class TextLine(logging.Formatter):
         """Return *record* as one line."""
         message = one_line(record.getMessage())
         rest = " ".join(
-            f"{name}={one_line(value)}"
+            f"{name}={value}"
             for name, value in fields_of(record).items()
             if value not in message
         )
@@ -44,7 +44,7 @@ class JsonLine(logging.Formatter):
 def fields_of(record: logging.LogRecord) -> dict[str, str]:
     """Return what *record* carries beside its message."""
     found = {name: getattr(record, name, None) for name in LOG_FIELDS}
-    return {name: str(value) for name, value in found.items() if value is not None}
+    return {name: one_line(str(value)) for name, value in found.items() if value is not None}
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
