@@ -15,6 +15,7 @@ from ..client import VendorOrdersClient
 from ..errors import AccessDenied, AuthError, InvalidArgument, NotFound, VendorOrdersError
 from ..settings import accounts_from, chosen
 from ..shared_limiter import SharedLimiters
+from ..terminals import escaped
 from ..transport import CONNECTIONS_PER_ACCOUNT
 from . import NOTHING_DONE, complain, say
 from .jobs import COMPLETE, INCOMPLETE, limiters_at, paced, until_signal
@@ -128,7 +129,7 @@ class _Printing:
         except VendorOrdersError as error:
             say(f"vendororders: {one}: {'not found' if isinstance(error, NotFound) else error}")
             return
-        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.write(escaped(line) if sys.stdout.isatty() else line)
         sys.stdout.buffer.flush()
         self.found_count += 1
 
