@@ -161,6 +161,30 @@ def test_the_last_page_has_no_token(pagination: bytes) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"payload": {"orders": [{"purchaseOrderNumber": "A"}], "orders": []}}',
+        b'{"payload": {"orders": []}, "payload": {"orders": []}}',
+        b'{"payload": {"orders": [NaN], "orders": []}}',
+    ],
+)
+def test_two_lists_are_no_page(body: bytes) -> None:
+    """Nothing says which of them counts, and orders of neither may be lost."""
+    with pytest.raises(DecodeError, match="Amazon answered with"):
+        decode_page(body, Order)
+
+
+def test_a_text_may_be_called_as_the_list_is() -> None:
+    """It is no second list."""
+    page = decode_page(
+        b'{"payload": {"orders": [{"purchaseOrderNumber": "orders", "x": {"orders": []}}]}}',
+        Order,
+    )
+
+    assert numbers(page) == ["orders"]
+
+
 def test_an_empty_last_page_is_a_page() -> None:
     """The real one has no pagination at all (selling-partner-api-models#2730)."""
     assert decode_page(sample("getPurchaseOrders", "200_last.json"), Order) == Page(())
@@ -197,6 +221,14 @@ def test_the_bytes_of_every_order_are_kept(names: list[str], token: str) -> None
     assert page.next_token == token
 
 
+def test_depth_in_an_unknown_field_is_seen() -> None:
+    """The decoder passes over it, and a database that reads JSON would not."""
+    deep = b'{"purchaseOrderNumber": "A", "news": %s1%s}' % (b"[" * 500, b"]" * 500)
+    document = decode_document(deep, Order)
+
+    assert (document.content, document.reason) == (None, "nested too deeply")
+
+
 def test_invalid_utf8_in_an_unknown_field_is_seen() -> None:
     """A database would choke on it later, and the quick decoder does not look there."""
     document = decode_document(b'{"purchaseOrderNumber": "A", "new": "\xff"}', Order)
@@ -221,6 +253,10 @@ def test_a_single_order_is_decoded_with_its_bytes() -> None:
         (b'{"payload": null}', "without a payload"),
         (b'{"errors": [{"code": "A", "message": "b"}]}', "A: b"),
         (b'{"payload": {"purchaseOrderNumber": "A"}', "Amazon answered with"),
+        (
+            b'{"payload": {"purchaseOrderNumber": "A"}, "errors": [{"message": "half"}]}',
+            "half",
+        ),
         (b"<html>", "HTML"),
     ],
 )
@@ -328,6 +364,29 @@ def test_an_order_without_an_envelope_is_the_whole_body() -> None:
 
     assert document.content == Order(purchase_order_number="A")
     assert document.raw == body
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"errors": [{"code": "InvalidInput", "message": "No."}]}', "InvalidInput: No."),
+        (b"{}", "a success without a payload"),
+        (b'{"payload": null}', "a success without a payload"),
+    ],
+)
+def test_a_success_that_reports_errors_is_no_success(body: bytes, words: str) -> None:
+    """Nobody would look for a transaction in it, and all would think that it was taken."""
+    with pytest.raises(DecodeError, match=f"^Amazon answered with {words}$"):
+        decode_answer(body, SubmitAcknowledgementResponse)
+
+
+def test_errors_beside_a_transaction_do_not_hide_it() -> None:
+    """With its number it can be found out what was taken."""
+    body = b'{"payload": {"transactionId": "t"}, "errors": [{"code": "A", "message": "B"}]}'
+    found = decode_answer(body, SubmitAcknowledgementResponse)
+
+    assert found.payload == TransactionId(transaction_id="t")
+    assert [one.code for one in found.errors] == ["A"]
 
 
 @pytest.mark.parametrize(

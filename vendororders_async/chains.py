@@ -21,6 +21,10 @@ _SURE = 0.8  # of the rows after the first one past the end are past it as well
 # of the rows that others read in the overlap, so many may have been published only later
 _LATE, _SINGLES = 0.1, 3
 _PAGES_KEPT = 3  # the last ones, on which a chain may have come past its end
+# Pages in a row that bring nothing new, before the list is taken for endless. Empty ones come
+# (selling-partner-api-models#2730), but not for two minutes at 10 a second; a page that came
+# before is a sign of nothing good.
+_MOST_IDLE, _LIKE_EMPTY_ONES = 1_000, 50
 _HEAD = 200  # rows at the start of a part, among which are those its neighbour saw
 
 
@@ -137,6 +141,8 @@ class Chain:
         self.begun_at: datetime | None = None
         self._lately: deque[dict[str, datetime]] = deque(maxlen=_PAGES_KEPT)
         self.tokens: set[int] = set()  # hashes: a token can be long, a chain as well
+        self._marks: set[int] = set()
+        self._idle_count = 0
         self.evidence = Evidence(expected)
         self._guess: tuple[tuple[int, float, float | None], float] | None = None
 
@@ -175,6 +181,17 @@ class Chain:
     def request(self, next_token: str | None = None) -> PageRequest:
         """Return the request for its first page, or the one that *next_token* names."""
         return PageRequest(self.span, next_token, self.limit)
+
+    def is_endless(self, mark: int | None) -> bool:
+        """Note the page that came; return whether too many brought nothing new."""
+        if mark is None:
+            self._idle_count += 1
+        elif mark in self._marks:
+            self._idle_count += _LIKE_EMPTY_ONES
+        else:
+            self._idle_count = 0
+            self._marks.add(mark)
+        return self._idle_count >= _MOST_IDLE
 
     def take_in(self, rows: Sequence[Sighting]) -> Mapping[str, datetime]:
         """Learn from a page; return who came past the end, once that is certainly reached."""

@@ -154,7 +154,9 @@ class _Pages(Generic[R]):
         try:
             reply = task.result()
             page = reply.content
-            self._planner.received(request, page.next_token, asked_at=reply.asked_at)
+            self._planner.received(
+                request, page.next_token, asked_at=reply.asked_at, mark=page.mark
+            )
         except PaginationError as error:
             name = self._reading.operation.name
             raise PaginationError(

@@ -6,7 +6,7 @@ that whoever stores the page can set it aside whole; its neighbours are not touc
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -20,6 +20,17 @@ from .salvage import salvage
 Row = Order | OrderStatus | direct_fulfillment.Order
 T_co = TypeVar("T_co", bound=Row, covariant=True)  # pages of orders are pages of rows
 R = TypeVar("R")
+
+
+class Enveloped(Protocol):
+    """An answer with what was asked for in an envelope."""
+
+    @property
+    def payload(self) -> object | None:
+        """What was asked for."""
+
+
+E = TypeVar("E", bound=Enveloped)
 
 
 class Document(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
@@ -38,6 +49,12 @@ class Page(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
 
     documents: tuple[Document[T_co], ...]
     next_token: str | None = None
+
+    @property
+    def mark(self) -> int | None:
+        """What tells it from the other pages of its list; None of an empty one."""
+        rows = self.documents
+        return hash((len(rows), rows[0].raw, rows[-1].raw)) if rows else None
 
 
 class _Rows(Wire, frozen=True):
@@ -61,9 +78,6 @@ class _BarePage(_Rows, frozen=True):
 
 class _SingleEnvelope(Wire, frozen=True):
     payload: msgspec.Raw = msgspec.Raw()
-
-
-class _BareErrors(Wire, frozen=True):
     errors: msgspec.Raw = msgspec.Raw()
 
 
@@ -74,7 +88,6 @@ class _ErrorsEnvelope(Wire, frozen=True):
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _BARE_PAGE = msgspec.json.Decoder(_BarePage)
 _SINGLE = msgspec.json.Decoder(_SingleEnvelope)
-_BARE_ERRORS = msgspec.json.Decoder(_BareErrors)
 _LISTS = {False: ("orders", "orders"), True: ("orders_status", "ordersStatus")}
 _NOTHING = (b"", b"null", b"[]")
 
@@ -104,12 +117,13 @@ def decode_page(body: bytes, content: type[T_co], *, is_enveloped: bool = True) 
         DecodeError: the body is empty, truncated, not JSON, or not a page.
     """
     field, wire = _LISTS[content is OrderStatus]
+    path = ("payload", wire) if is_enveloped else (wire,)
     rows: list[msgspec.Raw] | tuple[bytes, ...] | None
     try:
         payload, errors = _opened(body, is_enveloped=is_enveloped)
         rows = getattr(payload, field, None)
     except REFUSED as error:
-        found = salvage(body, ("payload", wire) if is_enveloped else (wire,))
+        found = salvage(body, path)
         if found is None:
             raise _not_a_page(body, str(error)) from None
         rows = found.rows
@@ -120,7 +134,10 @@ def decode_page(body: bytes, content: type[T_co], *, is_enveloped: bool = True) 
     # An empty last page is {"payload": {"orders": []}} (selling-partner-api-models#2730); a
     # page without its list is not an empty one, and one that reports errors is not whole.
     if rows is None or payload is None or bytes(errors) not in _NOTHING:
-        raise _not_a_page(body, _errors_in(body) or "a success without its list")
+        raise _not_a_page(body, _errors_in(body, content) or "a success without its list")
+    # Of two lists the decoder takes the last, and the orders of the first would be lost.
+    if body.count(b'"%s"' % wire.encode()) > 1 and salvage(body, path) is None:
+        raise _not_a_page(body, "its list twice")
     pagination = payload.pagination
     return Page(
         tuple(decode_document(raw, content) for raw in rows),
@@ -146,30 +163,26 @@ def decode_single(
         DecodeError: the body is empty, truncated, not JSON, or without an order.
     """
     try:
-        payload = _SINGLE.decode(body).payload if is_enveloped else msgspec.Raw(body)
-        is_error = not is_enveloped and _is_refusal(body)
+        found = _SINGLE.decode(body)
     except REFUSED as error:
         raise _not_a_page(body, str(error)) from None
-    if is_error or bytes(payload).strip() in _NOTHING:
-        raise _not_a_page(body, _errors_in(body) or "a success without a payload")
+    payload = found.payload if is_enveloped else msgspec.Raw(body)
+    # as of a page: what reports errors is not whole
+    if bytes(found.errors) not in _NOTHING or bytes(payload).strip() in _NOTHING:
+        raise _not_a_page(body, _errors_in(body, content) or "a success without a payload")
     return decode_document(payload, content)
 
 
-def _is_refusal(body: bytes) -> bool:
-    """Say whether *body*, which should be an order, is Amazon's list of errors instead."""
-    return bytes(_BARE_ERRORS.decode(body).errors) not in _NOTHING
-
-
-def decode_answer(body: bytes, response: type[R]) -> R:
-    """Decode an answer that is neither a page nor an order.
+def decode_answer(body: bytes, response: type[E]) -> E:
+    """Decode an answer in an envelope that is neither a page nor an order.
 
     Raises:
-        DecodeError: the body is not the schema.
+        DecodeError: the body is not the schema, or reports errors in place of a payload.
     """
-    try:
-        return decoder_of(response).decode(body)
-    except Undecodable as error:
-        raise _not_a_page(body, str(error)) from None
+    found = _decoded(body, response)
+    if found.payload is None:
+        raise _not_a_page(body, _errors_in(body) or "a success without a payload")
+    return found
 
 
 def decode_bare_answer(body: bytes, response: type[R]) -> R:
@@ -187,19 +200,34 @@ def decode_bare_answer(body: bytes, response: type[R]) -> R:
         payload = bytes(_SINGLE.decode(body).payload)
     except REFUSED:
         payload = b""  # the lenient decoder says what is wrong
-    return decode_answer(body if payload in _NOTHING else payload, response)
+    return _decoded(body if payload in _NOTHING else payload, response)
 
 
-def decode_errors(body: bytes) -> tuple[Error, ...]:
-    """Return Amazon's errors in *body*; none when it is HTML or something else."""
+def _decoded(body: bytes, response: type[R]) -> R:
     try:
-        return tuple(decoder_of(_ErrorsEnvelope).decode(body).errors or ())
+        return decoder_of(response).decode(body)
+    except Undecodable as error:
+        raise _not_a_page(body, str(error)) from None
+
+
+def decode_errors(body: bytes, *, has_people: bool = False) -> tuple[Error, ...]:
+    """Return Amazon's errors in *body*; none when it is HTML or something else.
+
+    Where it is an answer that *has_people*, their details are left out: they are free text,
+    and may quote whom an order is for.
+    """
+    try:
+        errors = decoder_of(_ErrorsEnvelope).decode(body).errors or ()
     except Undecodable:
         return ()
+    if has_people:
+        return tuple(msgspec.structs.replace(one, details=None) for one in errors)
+    return tuple(errors)
 
 
-def _errors_in(body: bytes) -> str:
-    return "; ".join(map(str, decode_errors(body)))
+def _errors_in(body: bytes, content: type[object] | None = None) -> str:
+    has_people = content is direct_fulfillment.Order
+    return "; ".join(map(str, decode_errors(body, has_people=has_people)))
 
 
 def _not_a_page(body: bytes, reason: str) -> DecodeError:
