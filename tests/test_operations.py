@@ -139,6 +139,36 @@ def test_every_parameter_is_spelled_as_in_the_model(name: str) -> None:
     )
 
 
+_KINDS: dict[tuple[str, str | None], object] = {
+    ("string", None): str,
+    ("string", "date-time"): datetime,
+    ("string", "boolean"): bool,
+    ("integer", "int64"): int,
+}
+
+
+@needs_models
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_every_parameter_is_of_the_kind_that_the_model_says(name: str) -> None:
+    """Its type, whether it must be there, where it goes, and what it may be."""
+    operation, asks = TABLE[name]
+    ours = {one.encode_name: one for one in msgspec.structs.fields(asks)} if asks else {}
+    for one in AMAZON[name]["parameters"]:
+        if one["in"] == "body":
+            assert asks is None
+            continue
+        field = ours[one["name"]]
+        kind = _KINDS[one["type"], one.get("format")]
+
+        assert field.type == (kind if one["required"] else kind | None)  # type: ignore[operator] # a class
+        assert field.required == one["required"]
+        assert (one["in"] == "path") == (f"{{{one['name']}}}" in operation.path)
+        assert one["in"] in ("path", "query")
+        assert (one.get("minimum"), one.get("maximum")) == (
+            (1, 100) if one["name"] == "limit" else (None, None)
+        )
+
+
 @needs_models
 def test_every_operation_of_the_models_is_in_the_table() -> None:
     """What Amazon offers, can be asked."""
@@ -156,6 +186,20 @@ def test_every_choice_of_the_models_is_known() -> None:
     }
 
     assert offered == {name: {one.value for one in kind} for name, kind in ENUMS.items()}
+
+
+@pytest.mark.parametrize("errors", ["[%s]", '{"errors": [%s]}'], ids=["as v1", "as its model"])
+def test_errors_of_a_transaction_are_read_however_they_are_wrapped(errors: str) -> None:
+    """The model of 2021-12-28 puts an object around them, and no other does."""
+    error = '{"code": "INVALID_ORDER_ID", "message": "Invalid order ID."}'
+    body = '{"transactionStatus": {"transactionId": "t", "status": "Failure", "errors": %s}}'
+    operation = DIRECT_FULFILLMENT["2021-12-28"].get_transaction_status
+    found = operation.decode((body % (errors % error)).encode()).payload
+
+    assert found is not None
+    assert found.transaction_status is not None
+    assert found.transaction_status.status == "Failure"
+    assert [one.code for one in found.transaction_status.errors] == ["INVALID_ORDER_ID"]
 
 
 @needs_models

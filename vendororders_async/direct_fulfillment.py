@@ -109,7 +109,8 @@ class DirectFulfillment:
             answer.payload.transaction_id   # for client.transactions.get_transaction_status
 
         It is sent again by itself only when Amazon certainly did not take it. A
-        `TransportError` whose ``sent`` is true leaves open whether Amazon did.
+        `ServerError`, a `DecodeError`, and a `TransportError` whose ``sent`` is true leave
+        open whether Amazon did.
         """
         check_submission(request, _STRICT, "order_acknowledgements")
         call = Call(self._operations.submit_acknowledgement, request)

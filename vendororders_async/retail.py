@@ -180,7 +180,8 @@ class Retail:
             answer.payload.transaction_id       # for client.transactions.get_transaction
 
         It is sent again by itself only when Amazon certainly did not take it. A
-        `TransportError` whose ``sent`` is true leaves open whether Amazon did.
+        `ServerError`, a `DecodeError`, and a `TransportError` whose ``sent`` is true leave
+        open whether Amazon did.
         """
         check_submission(request, _STRICT, "acknowledgements")
         return (await self._caller.send(Call(SUBMIT_ACKNOWLEDGEMENT, request))).content

@@ -29,6 +29,8 @@ T_co = TypeVar("T_co", covariant=True)
 LARGEST_PAGE = 100  # orders
 # https://developer-docs.amazon.com/sp-api/reference/getpurchaseorders
 
+_LONGEST_TEXT = 1_000  # characters; an order number of Amazon's has eight
+
 RETAIL_API = "retail"  # as the tables of sinks have it
 DIRECT_FULFILLMENT_API = "direct_fulfillment"
 
@@ -147,7 +149,7 @@ def check(question: Question, *, now: datetime, longest: timedelta | None) -> No
 
     Raises:
         InvalidArgument: a limit outside 1 to 100, an instant without a zone, a span that is
-            empty, turned round or too long, an unknown value, an empty text.
+            empty, turned round or too long, an unknown value, an empty or endless text.
     """
     if not isinstance(question, Parameters):
         return
@@ -179,6 +181,9 @@ def _check_value(name: str, value: object) -> None:
             pass
         case int() if name == "limit" and not 1 <= value <= LARGEST_PAGE:
             raise InvalidArgument(f"limit must be 1 to {LARGEST_PAGE}, not {value}")
+        case str() if name == "next_token":  # Amazon's own, as long as it likes
+            if not value.strip() or not value.isprintable():
+                raise InvalidArgument("next_token must be plain text that is not empty")
         case str():
             choices = _CHOICES.get(name)
             if choices is not None and value not in set(choices):
@@ -186,4 +191,6 @@ def _check_value(name: str, value: object) -> None:
                 raise InvalidArgument(f"{name} must be one of {known}, not {value!r}")
             # yarl and proxies take a dot segment for a way up
             if not value.strip() or not value.isprintable() or value in {".", ".."}:
-                raise InvalidArgument(f"{name} must be plain text that is not empty")
+                raise InvalidArgument(f"{name} must be plain text, not empty and not dots")
+            if len(value) > _LONGEST_TEXT:
+                raise InvalidArgument(f"{name} is longer than {_LONGEST_TEXT} characters")

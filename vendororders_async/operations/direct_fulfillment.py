@@ -7,15 +7,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
 import msgspec
 
-from ..errors import InvalidArgument
-from ..models.common import SubmitAcknowledgementResponse, TransactionId
+from ..errors import DecodeError, Error, InvalidArgument
+from ..models.common import SubmitAcknowledgementResponse, TransactionId, Wire
 from ..models.direct_fulfillment import Order
-from ..models.transactions import GetTransactionResponse, TransactionStatus
+from ..models.transactions import GetTransactionResponse, Transaction, TransactionStatus
 from ..pages import (
     Document,
     Page,
@@ -114,7 +115,39 @@ def _decode_transaction_id(body: bytes) -> SubmitAcknowledgementResponse:
 
 
 def _decode_transaction_status(body: bytes) -> GetTransactionResponse:
-    return GetTransactionResponse(payload=decode_bare_answer(body, TransactionStatus))
+    try:
+        payload = decode_bare_answer(body, TransactionStatus)
+    except DecodeError:
+        with suppress(DecodeError):
+            return GetTransactionResponse(payload=_failed(body))
+        raise
+    return GetTransactionResponse(payload=payload)
+
+
+# The model of 2021-12-28 puts an object around the errors of a transaction:
+# https://developer-docs.amazon.com/sp-api/docs/vendor-direct-fulfillment-transactions-api-2021-12-28-reference
+
+
+class _ErrorList(Wire, frozen=True, kw_only=True):
+    errors: list[Error]
+
+
+class _FailedTransaction(Wire, frozen=True, kw_only=True):
+    transaction_id: str
+    status: str | None = None
+    errors: _ErrorList
+
+
+class _Failed(Wire, frozen=True, kw_only=True):
+    transaction_status: _FailedTransaction
+
+
+def _failed(body: bytes) -> TransactionStatus:
+    found = decode_bare_answer(body, _Failed).transaction_status
+    transaction = Transaction(
+        transaction_id=found.transaction_id, status=found.status, errors=found.errors.errors
+    )
+    return TransactionStatus(transaction_status=transaction)
 
 
 DIRECT_FULFILLMENT: Mapping[str, DirectFulfillmentOperations] = {
