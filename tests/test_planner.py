@@ -72,6 +72,16 @@ def test_a_window_is_finished_by_the_page_without_a_token_and_knows_when_it_bega
     assert progress == Progress((FinishedWindow(days_ago(20, 15), NOW),))
 
 
+@pytest.mark.parametrize("token", ["a\r\nHost: evil", " ", "\u202ea", "\0"])
+def test_a_next_token_that_cannot_be_sent_back_ends_its_window(token: str) -> None:
+    """It is refused before anything is sent, and the other windows go on."""
+    planner = Planner(spans(days_ago(20, 15)))
+    [request] = planner.next(1)
+
+    with pytest.raises(PaginationError, match="cannot be sent back"):
+        planner.received(request, token, asked_at=NOW)
+
+
 def test_a_repeated_next_token_is_an_error() -> None:
     """Following the same token twice would never end."""
     planner = Planner(spans(days_ago(20, 15)))
@@ -82,6 +92,40 @@ def test_a_repeated_next_token_is_an_error() -> None:
 
     with pytest.raises(PaginationError):
         planner.received(request, "one", asked_at=NOW)
+
+
+@pytest.mark.parametrize(("marks", "pages"), [((None,), 1000), ((1, 2, 3), 3 + 20)])
+def test_next_tokens_that_lead_nowhere_are_an_error(
+    marks: tuple[int | None, ...], pages: int
+) -> None:
+    """A thousand empty pages in a row, or twenty that came before; what is new counts anew."""
+    planner = Planner(spans(days_ago(10, 5)))
+    count = 0
+
+    def follow() -> None:
+        nonlocal count
+        while True:
+            [request] = planner.next(1)
+            mark = marks[count % len(marks)]
+            count += 1
+            planner.received(request, f"token {count}", asked_at=NOW, mark=mark)
+
+    with pytest.raises(PaginationError, match="nothing new"):
+        follow()
+
+    assert count == pages
+
+
+def test_a_page_that_is_new_makes_up_for_empty_ones() -> None:
+    """However many of them come, as long as something comes between."""
+    planner = Planner(spans(days_ago(10, 5)))
+    for count in range(5000):
+        [request] = planner.next(1)
+        mark = count if count % 900 == 0 else None
+        planner.received(request, f"token {count}", asked_at=NOW, mark=mark)
+
+    [request] = planner.next(1)
+    assert planner.received(request, None, asked_at=NOW).finished
 
 
 def test_a_refused_next_token_starts_the_window_once_more() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vendororders_async.salvage import Salvaged, salvage
@@ -78,6 +79,17 @@ def test_an_empty_list_has_no_rows() -> None:
     assert found.rows == ()
 
 
+@pytest.mark.parametrize("body", [b"[" * 400_000 + b"]" * 400_000, b'{"a":' * 400_000])
+def test_a_bottomless_page_takes_no_time(body: bytes) -> None:
+    """Its depth costs what its length does: what is quadratic would take minutes."""
+    began = time.thread_time()
+    found = salvage(body, PATH)
+
+    assert found is None
+    assert time.thread_time() - began < 10
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(
     st.lists(
         st.recursive(

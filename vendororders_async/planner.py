@@ -150,13 +150,16 @@ class Planner:
         *,
         asked_at: datetime,
         rows: Sequence[Sighting] = (),
+        mark: int | None = None,
     ) -> Progress:
         """Take in an answer; return the windows that are finished by it.
 
-        An empty page with a next token goes on: Amazon sends such pages.
+        *mark* tells its page from others. An empty page with a next token goes on: Amazon
+        sends such pages.
 
         Raises:
-            PaginationError: the next token came before in this window.
+            PaginationError: the next token came before in this window, cannot be sent, or so
+                many pages in a row brought nothing new that it would never end.
         """
         chain = self._chains[request.span]
         if chain.begun_at is None:
@@ -166,8 +169,12 @@ class Planner:
         finished = FinishedWindow(chain.window, chain.begun_at)
         if next_token is None:
             return self._close(chain, finished)
+        if not (next_token.isprintable() and next_token.strip()):
+            raise PaginationError("the next token cannot be sent back: it is no plain text")
         if hash(next_token) in chain.tokens:
             raise PaginationError("the same next token came twice")
+        if chain.is_endless(mark):
+            raise PaginationError("ever new next tokens lead to nothing new")
         if beyond and leans:
             chain.family.claim(finished, beyond, chain.evidence.stray_share)
             return self._close(chain)

@@ -21,7 +21,7 @@ class Salvaged(msgspec.Struct, frozen=True):
     rows: tuple[bytes, ...]
 
 
-def salvage(  # noqa: C901 - one loop over tokens, one branch a kind
+def salvage(  # noqa: C901, PLR0912 - one loop over tokens, one branch a kind
     body: bytes, path: tuple[str, ...]
 ) -> Salvaged | None:
     """Split *body* into its envelope and the rows of the list at *path*.
@@ -30,7 +30,7 @@ def salvage(  # noqa: C901 - one loop over tokens, one branch a kind
         (b'{"n": NaN}', b'{"n": 2}')
 
     Returns None when the brackets do not match, as in a truncated body, or when there is
-    no such list.
+    no such list, or are two.
     """
     wanted = [b'"%s"' % key.encode() for key in path]
     closers: list[bytes] = []  # what must close, innermost last
@@ -48,7 +48,10 @@ def salvage(  # noqa: C901 - one loop over tokens, one branch a kind
         if token in (b"[", b"{"):
             keys.append(key)
             closers.append(b"]" if token == b"[" else b"}")
-            if token == b"[" and start < 0 and keys[1:] == wanted:
+            # the length first: to compare all keys at every bracket is quadratic
+            if token == b"[" and len(keys) == len(path) + 1 and keys[1:] == wanted:
+                if start >= 0:
+                    return None
                 start = row_start = position
             key = b""
         elif token in (b"]", b"}"):
