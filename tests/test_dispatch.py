@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -56,6 +57,7 @@ from vendororders_async.operations import (
     GetPurchaseOrders,
     Operation,
 )
+from vendororders_async.retry import NONE
 from vendororders_async.telemetry import AttemptMade, Event, RetryScheduled
 from vendororders_async.transport import Answer
 from vendororders_async.windows import Window
@@ -157,7 +159,7 @@ def test_a_call_brings_its_answer() -> None:
         "https://sellingpartnerapi-na.amazon.com/vendor/orders/v1/purchaseOrders"
         "?limit=100&createdAfter=2026-06-01T00%3A00%3A00Z&createdBefore=2026-06-08T00%3A00%3A00Z"
     )
-    assert request.headers == {"x-amz-access-token": "token-1"}
+    assert request.headers == {"x-amz-access-token": "Atza|1"}
     assert request.body is None
 
 
@@ -170,7 +172,7 @@ def test_an_acknowledgement_is_posted_as_json() -> None:
     assert reply.content.payload.transaction_id.startswith("3d918995")
     assert (request.method, request.body) == ("POST", b"{}")
     assert request.headers == {
-        "x-amz-access-token": "token-1",
+        "x-amz-access-token": "Atza|1",
         "Content-Type": "application/json",
     }
 
@@ -191,10 +193,10 @@ def test_an_expired_token_is_replaced_once() -> None:
     scene = Scene([DENIED, OK])
     run(scene.send())
 
-    assert scene.tokens.rejected == ["token-1"]
+    assert scene.tokens.rejected == ["Atza|1"]
     assert [one.headers["x-amz-access-token"] for one in scene.requests] == [
-        "token-1",
-        "token-2",
+        "Atza|1",
+        "Atza|2",
     ]
     assert len(scene.gate.passed) == 2
     assert scene.requests[1].at - scene.requests[0].at < 0.2
@@ -255,7 +257,7 @@ def test_trouble_after_a_new_token_is_trouble_like_any_other() -> None:
     run(scene.send())
 
     assert len(scene.requests) == 3
-    assert [one.headers["x-amz-access-token"] for one in scene.requests][1:] == ["token-2"] * 2
+    assert [one.headers["x-amz-access-token"] for one in scene.requests][1:] == ["Atza|2"] * 2
 
 
 def test_one_call_replaces_its_token_once() -> None:
@@ -264,7 +266,7 @@ def test_one_call_replaces_its_token_once() -> None:
     scene.fails(AccessDenied)
 
     assert len(scene.requests) == 3
-    assert scene.tokens.rejected == ["token-1"]
+    assert scene.tokens.rejected == ["Atza|1"]
 
 
 @pytest.mark.parametrize(
@@ -318,7 +320,7 @@ def test_an_answer_that_stays_unreadable_is_given_up() -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(404, NotFound), (302, ResponseError), (413, ResponseError), (415, ResponseError)],
+    [(404, NotFound), (413, ResponseError), (415, ResponseError)],
 )
 def test_other_refusals_are_told_at_once(status: int, kind: type[ResponseError]) -> None:
     """Nothing would be different a moment later."""
@@ -328,6 +330,15 @@ def test_other_refusals_are_told_at_once(status: int, kind: type[ResponseError])
     assert type(error) is kind
     assert error.status == status
     assert f"status {status} without an explanation" in str(error)
+    assert len(scene.requests) == 1
+
+
+def test_a_redirect_is_told_at_once_as_one() -> None:
+    """Nobody follows it, least of all with a token."""
+    scene = Scene([Answer(302, HEADERS, b"")])
+    error = scene.fails(ResponseError)
+
+    assert "status 302 is a redirect, which is not followed" in str(error)
     assert len(scene.requests) == 1
 
 
@@ -471,7 +482,7 @@ def test_retry_after_is_read_for_what_it_is(text: str, seconds: float | None) ->
     """Seconds, a date, or nothing that could be used."""
     answer = Answer(429, CIMultiDict({"Retry-After": text}), b"")
 
-    assert refusal(answer, operation="o", account="a").retry_after == seconds
+    assert refusal(answer, READ.operation, "a").retry_after == seconds
 
 
 @pytest.mark.parametrize(
@@ -479,9 +490,7 @@ def test_retry_after_is_read_for_what_it_is(text: str, seconds: float | None) ->
 )
 def test_a_date_outside_the_calendar_is_no_crash(text: str) -> None:
     """A proxy's nonsense in a header must not hide what Amazon refused."""
-    error = refusal(
-        Answer(429, CIMultiDict({"Retry-After": text}), b""), operation="o", account="a"
-    )
+    error = refusal(Answer(429, CIMultiDict({"Retry-After": text}), b""), READ.operation, "a")
 
     assert isinstance(error, Throttled)
 
@@ -489,9 +498,7 @@ def test_a_date_outside_the_calendar_is_no_crash(text: str) -> None:
 def test_retry_after_may_be_a_date() -> None:
     """The other form that HTTP allows."""
     date = email.utils.format_datetime(clock.now() + timedelta(seconds=100), usegmt=True)
-    error = refusal(
-        Answer(429, CIMultiDict({"Retry-After": date}), b""), operation="o", account="a"
-    )
+    error = refusal(Answer(429, CIMultiDict({"Retry-After": date}), b""), READ.operation, "a")
 
     assert error.retry_after == pytest.approx(100, abs=5)
 
@@ -554,6 +561,24 @@ def test_a_cancelled_call_is_over() -> None:
     assert [attempt.status for attempt in scene.attempts] == [None]
 
 
+def test_a_cancelled_call_tells_nothing_of_whether_the_account_answers() -> None:
+    """Whoever gives up on a silent account after a while does not make it a lively one."""
+    scene = Scene([RESET])
+    places = scene.transport.places
+
+    async def scenario() -> str:
+        with suppress(TransportError):
+            await scene.dispatcher.send(ACCOUNT, READ, patience=NONE)
+        scene.transport = FakeTransport([OK], latency=100)
+        scene.transport.places = places
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await scene.send()
+        return repr(places)
+
+    assert "0 waiting, 1 silent" in run(scenario())
+
+
 @pytest.mark.parametrize(
     ("trouble", "kind"),
     [
@@ -583,7 +608,7 @@ def test_errors_say_what_for_whom_and_which_request(
         assert isinstance(error, TransportError)
         assert error.sent is trouble.sent
     shown = f"{error!r} {error} {vars(error)} {error.__cause__!r} {scene.events}"
-    assert "token-1" not in shown
+    assert "Atza|1" not in shown
     assert SECRET not in shown
 
 

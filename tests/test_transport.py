@@ -6,16 +6,18 @@ import asyncio
 import gzip
 import re
 import socket
+import ssl
 import traceback
+import tracemalloc
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from aiohttp import web
 from loopback import RawServer, Received, WebServer
 from mocked import aioresponses
 from sample_files import sample
-from virtual_time import elapsed, run
+from virtual_time import VirtualTimeLoop, elapsed, run
 
 from vendororders_async.errors import DecodeError, TransportError
 from vendororders_async.models.retail_procurement import Order
@@ -210,15 +212,21 @@ async def test_a_body_in_chunks_is_whole() -> None:
 
 async def test_a_gzip_bomb_is_defused() -> None:
     """A small file that unpacks to more than any page is not kept in memory."""
-    bomb = gzip.compress(bytes(LARGEST_BODY + 1024 * 1024))
+    bomb = gzip.compress(bytes(2 * LARGEST_BODY))
 
     async def throw(_request: Received, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(bomb, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip"))
 
     async with RawServer(throw) as server:
-        error = await failure(server.url)
+        tracemalloc.start()
+        try:
+            error = await failure(server.url)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
 
     assert len(bomb) < 200_000
+    assert peak < 1.5 * LARGEST_BODY
     assert "larger than" in str(error)
     assert error.sent
 
@@ -315,6 +323,31 @@ async def test_a_refused_connection_was_not_sent() -> None:
     assert str(error).startswith("no connection to 127.0.0.1")
 
 
+def test_a_name_that_does_not_resolve_was_not_sent() -> None:
+    """No permit is spent, and a submission may be sent again."""
+
+    class Nameless(VirtualTimeLoop):
+        async def getaddrinfo(
+            self, *_args: object, **_kwargs: object
+        ) -> list[Any]:  # it knows no name
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async def scenario() -> tuple[TransportError, int]:
+        permits = Permits()
+        async with Transport() as transport:
+            with pytest.raises(TransportError) as caught:
+                await transport.exchange(
+                    "POST", "https://api.invalid/x?s3cret", headers={}, may_pass=permits
+                )
+        return caught.value, permits.count
+
+    with asyncio.Runner(loop_factory=Nameless) as runner:
+        error, permit_count = runner.run(scenario())
+
+    assert str(error) == "the name api.invalid does not resolve"
+    assert (error.sent, permit_count) == (False, 0)
+
+
 async def test_tls_to_a_plain_port_was_not_sent() -> None:
     """The handshake fails before anything of the request leaves."""
     asked: list[str] = []
@@ -329,6 +362,43 @@ async def test_tls_to_a_plain_port_was_not_sent() -> None:
     assert asked == []
     assert not error.sent
     assert str(error) == "no TLS connection to 127.0.0.1"
+
+
+async def test_an_answer_that_is_not_http_is_said_so() -> None:
+    """In words, and not by the name of a class."""
+
+    async def mumble(_request: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+        await writer.drain()
+
+    async with RawServer(mumble) as server:
+        error = await failure(server.url)
+
+    assert str(error) == "the answer is not HTTP"
+
+
+def test_a_certificate_that_nobody_vouches_for_is_said_with_what_helps() -> None:
+    """Why OpenSSL does not take it, and where others are named that it should take."""
+
+    class Untrusting(asyncio.SelectorEventLoop):
+        async def create_connection(self, *_args: object, **kwargs: Any) -> Any:
+            kwargs["sock"].close()
+            error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+            error.verify_message = "self-signed certificate"
+            raise error
+
+    async def scenario() -> TransportError:
+        async with RawServer(hang_up) as server:
+            return await failure(server.url.replace("http://", "https://"))
+
+    with asyncio.Runner(loop_factory=Untrusting) as runner:
+        error = runner.run(scenario())
+
+    assert str(error) == (
+        "the certificate of 127.0.0.1 is not trusted (self-signed certificate); "
+        "SSL_CERT_FILE names whom to trust"
+    )
+    assert not error.sent
 
 
 async def test_the_permit_is_asked_for_when_the_connection_is_there() -> None:

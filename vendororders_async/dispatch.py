@@ -225,8 +225,8 @@ class Dispatcher:
             if (date := _moment_in(answer.headers.get("Date", ""))) is not None:
                 self.clock.observe(date, passage.asked_at, passage.ended_at())
             content = _content(operation, account, answer)
-        except BaseException:
-            place.leave()
+        except BaseException as error:  # a cancellation tells not whether the account answers
+            place.leave(error if isinstance(error, asyncio.CancelledError) else None)
             raise
         return Reply(content, self.clock.corrected(passage.asked_at), passage.seconds())
 
@@ -334,7 +334,7 @@ class _Passage:
 
 def _content(operation: Operation[T], account: Account, answer: Answer) -> T:
     if answer.status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
-        raise refusal(answer, operation=operation.name, account=account.name)
+        raise refusal(answer, operation, account.name)
     try:
         return operation.decode(answer.body)
     except DecodeError as error:
@@ -343,11 +343,13 @@ def _content(operation: Operation[T], account: Account, answer: Answer) -> T:
         ) from None
 
 
-def refusal(answer: Answer, *, operation: str, account: str) -> ResponseError:
+def refusal(answer: Answer, operation: Operation[object], account: str) -> ResponseError:
     """Return the error that *answer*, which is not a success, means."""
-    errors = decode_errors(answer.body)
-    words = "; ".join(map(str, errors)) or f"status {answer.status} without an explanation"
-    kind: type[ResponseError]
+    errors = decode_errors(answer.body, has_people=operation.is_restricted)
+    is_redirect = answer.status in range(300, 400)
+    said = "is a redirect, which is not followed" if is_redirect else "without an explanation"
+    words = "; ".join(map(str, errors)) or f"status {answer.status} {said}"
+    kind: type[ResponseError] = ResponseError
     match answer.status:
         case HTTPStatus.BAD_REQUEST:
             kind = BadRequest
@@ -359,11 +361,9 @@ def refusal(answer: Answer, *, operation: str, account: str) -> ResponseError:
             kind = Throttled
         case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             kind = ServerError
-        case _:
-            kind = ResponseError
     return kind(
         words,
-        operation=operation,
+        operation=operation.name,
         account=account,
         status=answer.status,
         request_id=_request_id(answer),

@@ -62,6 +62,11 @@ def tries_allowed(error: BaseException | None, *, repeatable: bool) -> float:
             return 1
 
 
+def is_silence(error: BaseException) -> bool:
+    """Return whether *error* tells of Amazon, and not of the request: others meet it too."""
+    return isinstance(error, (ServerError, Throttled, TransportError))
+
+
 def backoff(failure_count: int, jitter: float) -> float:
     """Return the seconds to wait after the *failure_count*-th failure in a row.
 

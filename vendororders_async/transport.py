@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import re
 import sys
@@ -58,6 +59,10 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    def __repr__(self) -> str:
+        # a token or people may be in it, and asyncio logs what tasks return
+        return f"<Answer {self.status}, {len(self.body)} bytes>"
 
 
 def user_agent() -> str:
@@ -183,7 +188,9 @@ class Transport:
             ):
                 return Answer(response.status, response.headers, await _read(response))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _translated(error) from error
+            # A broken answer's error has the request, and so its tokens
+            cause = None if isinstance(error, aiohttp.ClientResponseError) else error
+            raise _translated(error) from cause
         finally:
             _may_pass.reset(token)
 
@@ -219,10 +226,17 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(pieces)
 
 
-def _translated(error: Exception) -> TransportError:  # noqa: PLR0911 - a table of errors
+def _translated(error: Exception) -> TransportError:  # noqa: C901, PLR0911 - a table of errors
     """Say in our words what went wrong, without the address, which may carry a token."""
     match error:
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
+        case aiohttp.ClientConnectorCertificateError():
+            why = getattr(error.certificate_error, "verify_message", "it is not valid")
+            return TransportError(
+                f"the certificate of {error.host} is not trusted ({why}); SSL_CERT_FILE names "
+                "whom to trust",
+                sent=False,
+            )
+        case aiohttp.ClientConnectorSSLError():
             return TransportError(f"no TLS connection to {error.host}", sent=False)
         case aiohttp.ClientConnectorDNSError():
             return TransportError(f"the name {error.host} does not resolve", sent=False)
@@ -235,7 +249,11 @@ def _translated(error: Exception) -> TransportError:  # noqa: PLR0911 - a table 
             return TransportError("the connection was closed without an answer")
         case TimeoutError():
             return TransportError("no answer in time")
+        case aiohttp.ClientResponseError():
+            return TransportError("the answer is not HTTP")
         case aiohttp.ClientPayloadError():
             return TransportError("the answer broke off")
+        case OSError(errno=int(number)):  # its own words may hold an address
+            return TransportError(f"the connection failed: {os.strerror(number)}")
         case _:
             return TransportError(f"the connection failed ({type(error).__name__})")
