@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from vendororders_async.errors import InvalidArgument
 from vendororders_async.simulator import (
     BAD_ORDER_KINDS,
     KINDS,
+    PAGING_KINDS,
     Call,
     Served,
     Settings,
@@ -26,6 +28,7 @@ from vendororders_async.simulator import (
 )
 from vendororders_async.simulator.login import Login
 from vendororders_async.simulator.settings import simulated_account
+from vendororders_async.transport import LARGEST_BODY
 
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
 ORDERS = "/vendor/orders/v1/purchaseOrders"
@@ -55,7 +58,7 @@ class Caller:
         self.simulator = simulator
         self.account = simulator.accounts[0]
         self.token = ""
-        self._url = url
+        self.url = url
         self._session = session
 
     async def login(self, **changes: str) -> Reply:
@@ -71,9 +74,12 @@ class Caller:
         return reply
 
     async def get(self, path: str, **query: str) -> Reply:
-        """Call one of the operations that read."""
+        """Call one of the operations that read; an empty parameter is left out."""
         headers = {"x-amz-access-token": self.token}
-        return await self._send("GET", path, params=query, headers=headers)
+        given = {name: value for name, value in query.items() if value}
+        return await self._send(
+            "GET", path, params=given, headers=headers, allow_redirects=False
+        )
 
     async def post(self, body: object) -> Reply:
         """Submit acknowledgements."""
@@ -90,13 +96,13 @@ class Caller:
         return await self._send("POST", "/auth/o2/token", data=text)
 
     async def _send(self, method: str, path: str, **options: Any) -> Reply:
-        async with self._session.request(method, self._url + path, **options) as response:
+        async with self._session.request(method, self.url + path, **options) as response:
             body = await response.read()
             return Reply(response.status, dict(response.headers), body)
 
     def using(self, session: aiohttp.ClientSession) -> Self:
         """Return the same caller on another session."""
-        other = type(self)(self.simulator, self._url, session)
+        other = type(self)(self.simulator, self.url, session)
         other.token = self.token
         return other
 
@@ -551,6 +557,112 @@ async def test_a_good_status_can_have_a_bad_body(kind: str) -> None:
     assert 0 <= len(bad.body) < len(good.body)
 
 
+async def test_a_packed_body_can_be_cut_or_unpack_to_anything() -> None:
+    """As they travel: half of the file, and one that is small enough for any buffer."""
+    bodies = []
+    async with calling() as caller:
+        for kind in ("truncated-gzip", "gzip-bomb"):
+            caller.simulator.inject("getPurchaseOrders", kind)
+            async with aiohttp.ClientSession(auto_decompress=False) as session:
+                bodies.append((await caller.using(session).get(ORDERS, **WEEK)).body)
+    half, bomb = bodies
+    with pytest.raises(EOFError):
+        gzip.decompress(half)
+    unpacked = zlib.decompressobj(31).decompress(bomb, LARGEST_BODY + 1)
+
+    assert len(bomb) < 500_000
+    assert len(unpacked) == LARGEST_BODY + 1
+
+
+async def test_an_answer_can_trickle() -> None:
+    """A byte a second: after half a second there is one of them."""
+    async with calling(orders=0) as caller:
+        caller.simulator.inject("getPurchaseOrders", "trickle")
+        headers = {"x-amz-access-token": caller.token}
+        async with aiohttp.ClientSession(auto_decompress=False) as session:
+            response = await session.get(caller.url + ORDERS, params=WEEK, headers=headers)
+            first = await response.content.readany()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await response.content.readany()
+            response.close()
+
+    assert (response.status, len(first)) == (200, 1)
+
+
+async def test_a_redirect_points_where_the_settings_say() -> None:
+    """It has no body, and the request no effect."""
+    async with calling(redirect_to="http://elsewhere.invalid/x") as caller:
+        caller.simulator.inject("getPurchaseOrders", "redirect")
+        reply = await caller.get(ORDERS)
+
+    assert (reply.status, reply.body) == (307, b"")
+    assert reply.headers["Location"] == "http://elsewhere.invalid/x"
+
+
+async def test_a_success_can_report_errors() -> None:
+    """Amazon's list of them, and no payload."""
+    async with calling(orders=0) as caller:
+        caller.simulator.inject("getPurchaseOrders", "errors-200")
+        reply = await caller.get(ORDERS)
+
+    assert reply.status == 200
+    assert reply.data.keys() == {"errors"}
+
+
+async def pages(caller: Caller, count: int) -> list[tuple[str, list[str]]]:
+    """Follow next tokens; return each with the numbers of its page, up to *count* of them."""
+    found: list[tuple[str, list[str]]] = []
+    token = ""
+    while len(found) < count:
+        reply = await caller.get(ORDERS, **WEEK, limit="5", nextToken=token)
+        payload = reply.data["payload"]
+        numbers = [one["purchaseOrderNumber"] for one in payload["orders"]]
+        found.append((token, numbers))
+        token = payload.get("pagination", {}).get("nextToken", "")
+        if not token:
+            break
+    return found
+
+
+async def test_next_tokens_can_lead_in_a_circle() -> None:
+    """Back to the beginning, under the same names as before."""
+    async with calling() as caller:
+        caller.simulator.inject(
+            "getPurchaseOrders", "token-loop", times=9, when=lambda call: call.order_count == 5
+        )
+        found = await pages(caller, 4)
+
+    assert found[1] == found[2] == found[3]
+    assert found[0][1] == found[1][1]
+
+
+async def test_next_tokens_can_lead_nowhere() -> None:
+    """Each is a new one, and the page behind it is the same."""
+    async with calling() as caller:
+        script = caller.simulator.inject("getPurchaseOrders", "token-endless", times=3)
+        found = await pages(caller, 4)
+        script.cancel()
+
+    assert len({token for token, _ in found}) == 4
+    assert all(numbers == found[0][1] for _, numbers in found)
+
+
+async def test_a_next_token_can_expire_before_its_time() -> None:
+    """For good, until the list is read anew."""
+    async with calling() as caller:
+        first = await caller.get(ORDERS, **WEEK, limit="5")
+        token = first.data["payload"]["pagination"]["nextToken"]
+        caller.simulator.inject("getPurchaseOrders", "expired-token")
+        refused = [await caller.get(ORDERS, **WEEK, limit="5", nextToken=token) for _ in "123"]
+        await caller.get(ORDERS, **WEEK, limit="5")
+        anew = await caller.get(ORDERS, **WEEK, limit="5", nextToken=token)
+
+    assert [reply.status for reply in refused] == [400, 400, 400]
+    assert refused[0].data["errors"][0]["code"] == "InvalidInput"
+    assert anew.status == 200
+
+
 @pytest.mark.parametrize("kind", BAD_ORDER_KINDS)
 @pytest.mark.parametrize("path", [ORDERS, STATUSES])
 async def test_one_order_of_a_page_can_be_bad(kind: str, path: str) -> None:
@@ -703,7 +815,8 @@ async def test_a_refused_acknowledgement_has_no_effect_and_a_lost_one_has() -> N
         ("getPurchaseOrders", "504", "there is no fault '504'"),
         ("getInvoices", "503", "there is no operation 'getInvoices'"),
         ("getPurchaseOrders", "token-500", "token-500 is a fault of token"),
-        ("token", "503", "503 is a fault of getPurchaseOrders or"),
+        ("token", "403", "403 is a fault of getPurchaseOrders or"),
+        ("token", "token-loop", "token-loop is a fault of getPurchaseOrders or"),
     ],
 )
 def test_a_script_that_could_never_fire_is_refused(
@@ -738,6 +851,8 @@ def test_every_kind_is_tested_here() -> None:
     tested = {"403", "429", "500", "503", "html", "html-400", "spurious-400", "reset"}
     tested |= {"reset-before", "500-after"}  # in test_simulator_submissions
     tested |= {"reset-body", "truncated", "empty", "slow", "hang", "token-500", "token-hang"}
+    tested |= {"truncated-gzip", "gzip-bomb", "trickle", "redirect", "errors-200"}
+    tested |= PAGING_KINDS
 
     assert tested | {*BAD_ORDER_KINDS, "bad-order"} == KINDS
 

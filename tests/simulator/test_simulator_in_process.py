@@ -6,16 +6,28 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import product
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import virtual_time
 from fakes import virtual_now
 from in_process import InProcess, Outage
 
-from vendororders_async import VendorOrdersClient
+from vendororders_async import Account, VendorOrdersClient
 from vendororders_async.errors import RequestError, TransportError
-from vendororders_async.simulator import Call, Settings, Simulator
+from vendororders_async.simulator import (
+    BAD_ORDER_KINDS,
+    KINDS,
+    PAGING_KINDS,
+    TOKEN_KINDS,
+    Call,
+    Settings,
+    Simulator,
+)
+from vendororders_async.testing import accounts_of
+from vendororders_async.transport import Transport
 
 ORDERS = "getPurchaseOrders"
 
@@ -98,8 +110,8 @@ def test_the_gate_is_passed_before_the_request_arrives() -> None:
 @pytest.mark.parametrize(
     ("kind", "complaint", "seconds"),
     [
-        ("reset", "closed without an answer", 0.0),
-        ("reset-before", "closed without an answer", 0.0),
+        ("reset", "Connection reset by peer", 0.0),
+        ("reset-before", "Connection reset by peer", 0.0),
         ("reset-body", "broke off", 0.0),
         ("hang", "no answer in time", 60.0),
         ("slow", None, 5.0),
@@ -130,7 +142,76 @@ def test_connections_fail_as_they_do_at_amazon(
     virtual_time.run(scene())
 
 
-@pytest.mark.parametrize("outage", ["refused", "503"])
+Outcome = tuple[object, ...]
+
+# What needs orders, tokens or pages to befall is the answer's own, whatever brings it
+ON_THE_WIRE = sorted(KINDS - PAGING_KINDS - TOKEN_KINDS - {"bad-order", *BAD_ORDER_KINDS})
+AT_LOGIN = sorted({*ON_THE_WIRE, *TOKEN_KINDS} - {"403", "spurious-400"})
+
+
+async def outcome(transport: Transport, account: Account, operation: str) -> Outcome:
+    """Return what becomes of one request, and after how many seconds."""
+    credentials = account.credentials
+    form = {
+        "grant_type": "refresh_token",
+        "client_id": credentials.client_id,
+        "client_secret": credentials.client_secret,
+        "refresh_token": credentials.refresh_token,
+    }
+    is_login = operation == "token"
+    began_at = asyncio.get_running_loop().time()
+    said: Outcome
+    try:
+        if is_login:
+            answer = await transport.exchange(
+                "POST",
+                account.login_url,
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+                body=urlencode(form).encode(),
+            )
+        else:
+            answer = await transport.exchange(
+                "GET",
+                account.base_url + "/vendor/orders/v1/purchaseOrders?limit=3",
+                headers={"x-amz-access-token": "Atza|simulated-demo-1"},
+            )
+    except TransportError as error:
+        said = (str(error), error.sent)
+    else:
+        # a body is cut where it is cut; how far zlib comes with it depends on its version
+        said = (answer.status, answer.headers.get("Location"), answer.body[:40])
+    return *said, round((asyncio.get_running_loop().time() - began_at) / 2)
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [*product(["getPurchaseOrders"], ON_THE_WIRE), *product(["token"], AT_LOGIN)],
+)
+def test_what_goes_wrong_does_so_as_over_http(operation: str, kind: str) -> None:
+    """The real transport, over real sockets, says the same of it after the same seconds."""
+    outcomes: list[Outcome] = []
+
+    async def ask(simulator: Simulator, transport: Transport, account: Account) -> None:
+        await outcome(transport, account, "token")
+        # more often than once, since aiohttp sends a GET again by itself
+        simulator.inject(operation, kind, times=9, when=lambda _: True)
+        outcomes.append(await outcome(transport, account, operation))
+
+    async def scene() -> None:
+        settings = Settings(orders=400, days=30, rate=500.0)
+        simulator = Simulator(settings, now=virtual_now)
+        async with InProcess(simulator) as ours:
+            await ask(simulator, ours, ours.accounts[0])
+        simulator = Simulator(settings, now=virtual_now)
+        async with simulator.serve() as served, Transport() as real:
+            await ask(simulator, real, accounts_of(served)[0])
+
+    virtual_time.run(scene())
+
+    assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize("outage", ["refused", "dns", "tls", "503"])
 def test_in_an_outage_nothing_succeeds_until_it_is_over(outage: Outage) -> None:
     """A client that goes on trying gets through when it ends."""
 

@@ -17,6 +17,16 @@ for 400, 403, 404, 413, 429, 5xx · gzip · orders that become available late, c
 afterwards, or break the published schema, and statuses that do not add up · failures, by
 chance or by script, of which some leave a submission done and some do not.
 
+The failures are refusals (``403``, ``429``, ``500``, ``503``), a load balancer's pages
+(``html``, ``html-400``), a 400 that goes away (``spurious-400``), a 200 with nothing but a list
+of errors (``errors-200``) and a ``redirect`` · answers that come late or never (``slow``,
+``hang``, ``trickle``), or whose connection ends (``reset-before``, ``reset``, ``reset-body``) ·
+bodies that are cut (``truncated``, ``truncated-gzip``), ``empty``, or unpack to 80 MiB
+(``gzip-bomb``) · orders that do not decode (``bad-order``) · next tokens that lead in a circle
+(``token-loop``), nowhere (``token-endless``), or are good no more (``expired-token``) · work
+that was done and is answered with an error (``500-after``). They befall Login with Amazon as
+well, where a script asks for it; by chance only ``token-500`` and ``token-hang`` do.
+
 Restricted data tokens are good for an account, a method and a path, and for nothing but the
 two reads of Direct Fulfillment. Its customers are invented: each is a ``Canary`` who lives
 in a ``Kanarienweg``, also where the order is billed to them and in gift messages, so that a
@@ -48,7 +58,14 @@ whole history; created, changed and updated bounds together must all hold.
 """
 
 from .calls import API_OPERATIONS, OPERATIONS, TOKEN, Call
-from .faults import BAD_ORDER_KINDS, KINDS, REFUSALS, TOKEN_KINDS, Injection
+from .faults import (
+    BAD_ORDER_KINDS,
+    KINDS,
+    PAGING_KINDS,
+    REFUSALS,
+    TOKEN_KINDS,
+    Injection,
+)
 from .life import Happening
 from .server import Served
 from .settings import Settings, SimulatedAccount
@@ -62,6 +79,7 @@ __all__ = [
     "KINDS",
     "NO_ANSWER",
     "OPERATIONS",
+    "PAGING_KINDS",
     "REFUSALS",
     "TOKEN",
     "TOKEN_KINDS",

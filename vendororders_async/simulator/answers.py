@@ -20,7 +20,7 @@ _HTML_PAGE = (
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A status and a body; *error_type* goes into the header that names it."""
+    """A status and a body; *error_type* and *location* go into the headers that name them."""
 
     status: int
     body: bytes
@@ -28,6 +28,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     is_zipped: bool = False
     error_type: str | None = None
     retry_after: float | None = None
+    location: str | None = None
     order_count: int = 0
 
 
@@ -111,7 +112,7 @@ def oauth_error(status: int, error: str, description: str) -> Answer:
     return Answer(status=status, body=msgspec.json.encode(body))
 
 
-def refusal(kind: str, retry_after: float | None) -> Answer:
+def refusal(kind: str, *, retry_after: float | None, redirect_to: str) -> Answer:  # noqa: PLR0911 - a table of kinds
     """Return the answer that a fault of *kind* puts in the place of the right one."""
     match kind:
         case "403":
@@ -124,6 +125,10 @@ def refusal(kind: str, retry_after: float | None) -> Answer:
             return html(503, "Service Temporarily Unavailable")
         case "html-400":
             return html(400, "Bad Request")
+        case "redirect":
+            return Answer(status=307, body=b"", content_type=HTML, location=redirect_to)
+        case "errors-200":
+            return msgspec.structs.replace(server_error(500), status=200)
         case _:
             # goes away when repeated: amzn/selling-partner-api-docs issue 1745
             return invalid("InvalidInput", "Invalid Input")

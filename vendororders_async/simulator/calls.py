@@ -36,6 +36,7 @@ API_OPERATIONS = (
 OPERATIONS = (*API_OPERATIONS, TOKEN)
 #: What tells of people: Amazon wants restricted data tokens here.
 RESTRICTED = frozenset({DIRECT_ORDERS, DIRECT_ORDER})
+LISTS = frozenset({ORDERS, STATUSES, DIRECT_ORDERS})
 SUBMISSIONS = frozenset({ACKNOWLEDGE, DIRECT_ACKNOWLEDGE})
 
 Api = Literal["retail", "direct_fulfillment"]

@@ -35,6 +35,7 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     at: float  # the loop's time
     is_zipped: bool  # whether the client can read gzip
     version: str = ""  # of Direct Fulfillment
+    fault: str = ""  # one of those that lead astray
 
     @property
     def api(self) -> Api:
@@ -115,6 +116,7 @@ class Desk:
             at=errand.at,
             zipped=errand.is_zipped,
             spoil=spoil,
+            fault=errand.fault,
         )
         return Answer(
             status=200,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..errors import InvalidArgument
-from .calls import API_OPERATIONS, OPERATIONS, TOKEN, Call
+from .calls import API_OPERATIONS, LISTS, OPERATIONS, TOKEN, Call
 from .seeds import seeded
 
 if TYPE_CHECKING:
@@ -23,23 +23,50 @@ BAD_ORDER_KINDS = (
 )
 TOKEN_KINDS = frozenset({"token-500", "token-hang"})
 #: The kinds that take the place of an answer: the request has no effect.
-REFUSALS = frozenset({"403", "429", "500", "503", "html", "html-400", "spurious-400"})
+REFUSALS = frozenset(
+    {
+        "403",
+        "429",
+        "500",
+        "503",
+        "errors-200",  # 200 with a list of errors and nothing else
+        "html",
+        "html-400",
+        "redirect",  # 307 to where the settings say
+        "spurious-400",
+    }
+)
+#: The kinds that lead astray whoever follows next tokens.
+PAGING_KINDS = frozenset(
+    {
+        "expired-token",  # the next token is refused, now and each time it is used from now on
+        "token-endless",  # the next token is a new one, and leads to the same page again
+        "token-loop",  # the next token leads back to the first page
+    }
+)
 KINDS = frozenset(
     {
         *REFUSALS,
+        *PAGING_KINDS,
         *TOKEN_KINDS,
         *BAD_ORDER_KINDS,
         "bad-order",  # any of those above
         "500-after",  # the request has its effect, and is answered with a 500 all the same
         "empty",  # 200 without a body
+        "gzip-bomb",  # a small body that unpacks to more than any page
         "hang",  # no answer for as long as the connection lives
         "reset",  # the connection is reset instead of an answer; the request had its effect
         "reset-before",  # the same, and the request had none
         "reset-body",  # the connection ends within the body
         "slow",  # the right answer, late
+        "trickle",  # the right answer, a byte a second
         "truncated",  # JSON that stops in the middle, with a matching Content-Length
+        "truncated-gzip",  # the same, of what is packed
     }
 )
+
+# They take an access token, a next token or an order
+_NOT_AT_LOGIN = frozenset({"403", "spurious-400", "bad-order", *BAD_ORDER_KINDS, *PAGING_KINDS})
 
 When = Callable[[Call], bool]
 
@@ -104,8 +131,10 @@ def can_befall(kind: str, call: Call) -> bool:
     The 400 that goes away is known from the middle of a list: amzn/selling-partner-api-docs
     issue 1745. A page without orders has none that could be bad.
     """
-    if kind == "spurious-400":
+    if kind in {"spurious-400", "expired-token"}:
         return "nextToken" in call.query
+    if kind in PAGING_KINDS:
+        return call.operation in LISTS
     if kind.startswith("bad-order"):
         return call.order_count > 0
     return True
@@ -148,7 +177,7 @@ class Faults:
             raise InvalidArgument(
                 f"there is no operation {operation!r}; there are {', '.join(OPERATIONS)}"
             )
-        if (kind in TOKEN_KINDS) is not (operation == TOKEN):
+        if kind in (_NOT_AT_LOGIN if operation == TOKEN else TOKEN_KINDS):
             where = TOKEN if kind in TOKEN_KINDS else " or ".join(API_OPERATIONS)
             raise InvalidArgument(f"{kind} is a fault of {where}, not of {operation}")
         injection = Injection(

@@ -26,9 +26,9 @@ from .answers import (
 from .bucket import Buckets
 from .calls import RESTRICTED, RESTRICTED_TOKEN, SUBMISSIONS, TOKEN, Call, Route, route
 from .desk import Desk, Errand
-from .faults import REFUSALS, Fault, Faults, spoil
+from .faults import PAGING_KINDS, REFUSALS, Fault, Faults, spoil
 from .login import Login
-from .pages import compress
+from .pages import bomb, compress
 from .restricted import RestrictedTokens, refuses_access_tokens
 from .seeds import seeded
 from .settings import Settings, latency_range
@@ -43,6 +43,8 @@ Watch = Callable[[Call], None]
 _FORM = "application/x-www-form-urlencoded"
 _DROPPED = RESETS | HANGS
 _EFFECTIVE = SUBMISSIONS | {RESTRICTED_TOKEN}
+_INSTEAD = REFUSALS | {"reset-before"}  # of the right answer
+_CUT = frozenset({"truncated", "truncated-gzip"})
 _WITH_RATE = frozenset({200, 202, 400, 404})
 
 
@@ -151,6 +153,8 @@ class Judge:
         }
         if answer.is_zipped:
             headers["Content-Encoding"] = "gzip"
+        if answer.location is not None:
+            headers["Location"] = answer.location
         if answer.error_type is not None:
             headers["x-amzn-ErrorType"] = answer.error_type
         if answer.retry_after is not None:
@@ -174,7 +178,12 @@ class Judge:
         if fault is not None and fault.kind == "token-500":
             problem = "The authorization server has a problem."
             return account, oauth_error(500, "server_error", problem), None
-        return account, works.login.exchange(form, request.at), fault
+        if fault is not None and fault.kind in _INSTEAD:
+            return account, self._refused(fault.kind), fault
+        answer = works.login.exchange(form, request.at)
+        zipped = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        kind = "" if fault is None else fault.kind
+        return account, self._befallen(answer, kind, zipped=zipped), fault
 
     def _admit(
         self, request: Request, found: Route, before_answer: Watch | None
@@ -240,20 +249,39 @@ class Judge:
         order_count = 0 if answer is None else answer.order_count
         fault = works.faults.draw(_call(errand.account, found, errand.raw_query, order_count))
         kind = "" if fault is None else fault.kind
-        if kind in REFUSALS or kind == "reset-before":
-            return refusal(kind, works.settings.retry_after), fault
+        if kind in _INSTEAD:
+            return self._refused(kind), fault
         if kind.startswith("bad-order"):
             answer = works.desk.answer(errand, partial(spoil, kind=kind))
-        elif kind == "truncated":
-            plain = msgspec.structs.replace(errand, is_zipped=False)
-            answer = cut(works.desk.answer(plain), zipped=errand.is_zipped)
+        elif kind in PAGING_KINDS:
+            answer = works.desk.answer(msgspec.structs.replace(errand, fault=kind))
+        elif kind in _CUT:
+            answer = works.desk.answer(msgspec.structs.replace(errand, is_zipped=False))
         elif answer is None:
             answer = works.desk.answer(errand)
-        if kind == "500-after":
-            answer = refusal(kind, None)
-        if kind == "empty":
-            answer = msgspec.structs.replace(answer, body=b"", is_zipped=False)
-        return answer, fault
+        return self._befallen(answer, kind, zipped=errand.is_zipped), fault
+
+    def _refused(self, kind: str) -> Answer:
+        settings = self._works.settings
+        return refusal(kind, retry_after=settings.retry_after, redirect_to=settings.redirect_to)
+
+    def _befallen(self, answer: Answer, kind: str, *, zipped: bool) -> Answer:
+        """Return what is left of *answer*; what is to be cut comes unpacked."""
+        match kind:
+            case "truncated":
+                half = _half(answer.body)
+                body, is_zipped = (compress(half), True) if zipped else (half, False)
+            case "truncated-gzip":
+                body, is_zipped = _half(compress(answer.body)), True
+            case "gzip-bomb":
+                body, is_zipped = bomb(), True
+            case "empty":
+                body, is_zipped = b"", False
+            case "500-after":
+                return self._refused(kind)
+            case _:
+                return answer
+        return msgspec.structs.replace(answer, body=body, is_zipped=is_zipped)
 
     def _draw_latency(self) -> float:
         low, high = self._latency
@@ -265,12 +293,8 @@ class Judge:
         return self._works.settings.slow_seconds if fault.seconds is None else fault.seconds
 
 
-def cut(answer: Answer, *, zipped: bool) -> Answer:
-    """Return *answer* with the second half of its JSON missing."""
-    half = answer.body[: len(answer.body) // 2]
-    return msgspec.structs.replace(
-        answer, body=compress(half) if zipped else half, is_zipped=zipped
-    )
+def _half(body: bytes) -> bytes:
+    return body[: len(body) // 2]
 
 
 @lru_cache(maxsize=256)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import zlib
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from functools import lru_cache
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 # Anything stronger costs the simulator more time than a loopback saves.
 GZIP_LEVEL = 1
 _SELECTIONS_KEPT = 64
+_BOMB_BLOCKS = 80  # of a MiB each
+_GZIP_FORMAT = 31  # zlib's name for its largest window, in gzip's wrapping
 _KEY_SIZE = 1024  # bytes, about: what makes a small page large
 
 
@@ -50,6 +53,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     start: Key | None
     question: str
     had_empty: bool
+    serial: int = 0  # what makes it a new one, where it leads to the same place again
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -89,6 +93,10 @@ class NextTokens:
         self._issued.move_to_end(token)
         while at - next(iter(self._issued.values())) > self._life:
             self._issued.popitem(last=False)
+
+    def expire(self, token: str) -> None:
+        """Forget *token* at once; whoever reads the list anew may be given it again."""
+        self._issued.pop(token, None)
 
     def is_good(self, token: str, at: float) -> bool:
         """Return whether *token* was given out and is still good."""
@@ -150,27 +158,33 @@ class Pager:
         at: float,
         zipped: bool,
         spoil: Callable[[bytes], bytes] | None = None,
+        fault: str = "",
     ) -> Page:
         """Return the page that was asked for; *spoil* changes one of its orders.
 
-        *now* bounds what has happened, *at* is the loop's time, by which tokens expire.
+        A *fault* leads astray whoever follows next tokens. *now* bounds what has happened,
+        *at* is the loop's time, by which tokens expire.
 
         Raises:
             Refused: The window or the next token is not acceptable.
         """
         question = asked.question
         check_spans(question, now=now, history_months=self._settings.history_months)
+        if fault == "expired-token" and asked.next_token is not None:
+            self._tokens.expire(asked.next_token)
         cursor = self._cursor(asked, at)
         places = self._places(question, micros(now))
         ranges = tuple(place.range for place in places)
         key = (self._account, self._world.version, ranges, question, cursor, zipped)
-        page = None if spoil else self._cache.get(key)
+        page = None if spoil or fault else self._cache.get(key)
         if page is None:
             # ranges are of other indexes in the other list
             index = (question.operation, self._world.version, ranges)
             selection = self._selection(index, places, question.filters)
-            page = self._build(question, cursor, selection, zipped=zipped, spoil=spoil)
-            if not spoil:
+            page = self._build(
+                question, cursor, selection, zipped=zipped, spoil=spoil, fault=fault
+            )
+            if not (spoil or fault):
                 self._cache.put(key, page, len(page.body) + _KEY_SIZE)
         if page.next_token is not None:
             self._tokens.issue(page.next_token, at)
@@ -214,6 +228,7 @@ class Pager:
         *,
         zipped: bool,
         spoil: Callable[[bytes], bytes] | None,
+        fault: str,
     ) -> Page:
         descending = (question.sort_order or self._settings.default_order) == "DESC"
         start = None if cursor is None else cursor.start
@@ -231,6 +246,11 @@ class Pager:
             documents[middle] = spoil(documents[middle])
         is_last = place + len(records) >= len(selection.records)
         token = None if is_last else _token(Cursor(records[-1].key, name, had_empty=False))
+        if fault == "token-loop":
+            token = _token(Cursor(None, name, had_empty=True))
+        elif fault == "token-endless":
+            serial = 0 if cursor is None else cursor.serial
+            token = _token(Cursor(start, name, had_empty=True, serial=serial + 1))
         return self._page(question.operation, documents, token, zipped=zipped)
 
     def _page(
@@ -317,6 +337,15 @@ def enveloped(body: bytes, version: str = "") -> bytes:
 def compress(body: bytes) -> bytes:
     """Return *body* gzipped, without a time stamp, so that equal bodies stay equal."""
     return gzip.compress(body, GZIP_LEVEL, mtime=0)
+
+
+@lru_cache(maxsize=1)
+def bomb() -> bytes:
+    """Return a small gzip file that unpacks to more than anybody takes for a page."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, _GZIP_FORMAT)
+    block = b" " * (1024 * 1024)
+    packed = [packer.compress(block) for _ in range(_BOMB_BLOCKS)]
+    return b"".join([*packed, packer.flush()])
 
 
 def _token(cursor: Cursor) -> str:

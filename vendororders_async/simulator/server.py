@@ -15,6 +15,7 @@ from .judge import HANGS, RESETS, Judge, Request, Verdict
 from .settings import SimulatedAccount
 
 _LET_HANDLERS_FINISH = 1.0  # seconds, when the server stops
+_DRIP = 1.0  # seconds from one byte to the next
 _BACKLOG = 1024
 _TURNS_TO_ACCEPT = 10
 _LINGER_FOR_NO_TIME = struct.pack("ii", 1, 0)  # closing sends RST instead of FIN
@@ -78,7 +79,24 @@ class Front:
             _drop(request, politely=False)
         elif verdict.kind == "reset-body":
             return await _deliver_half(request, response, answer.body)
+        elif verdict.kind == "trickle":
+            return await self._trickle(request, response, answer.body)
         return response
+
+    async def _trickle(
+        self, request: web.BaseRequest, response: web.Response, body: bytes
+    ) -> web.StreamResponse:
+        """Send *body* byte by byte, as long as somebody listens."""
+        drops = web.StreamResponse(status=response.status, headers=response.headers)
+        drops.content_length = len(body)
+        await drops.prepare(request)
+        for place in range(len(body)):
+            await drops.write(body[place : place + 1])
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _DRIP)
+                _drop(request)
+                break
+        return drops
 
 
 @asynccontextmanager

@@ -115,6 +115,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     faults: Mapping[str, float] = {}
     slow_seconds: float = 5.0  # how late a "slow" answer is
+    redirect_to: str = "https://elsewhere.invalid/"  # where a "redirect" points
 
     cache_bytes: int = 512 * 1024 * 1024  # for documents and pages, half each
     write_ahead: bool = False  # write all documents before serving, as far as they fit
