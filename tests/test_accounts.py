@@ -314,7 +314,7 @@ def test_the_source_tells_data_apart() -> None:
 
 def test_the_source_outlives_a_new_client_secret_and_tells_vendor_groups_apart() -> None:
     """Amazon rotates client secrets; a refresh token is one vendor group's."""
-    rotated = msgspec.structs.replace(CREDENTIALS, client_secret="new")
+    rotated = msgspec.structs.replace(CREDENTIALS, client_secret="s3cret-new")
     another = msgspec.structs.replace(CREDENTIALS, refresh_token="Atzr|another")
 
     assert msgspec.structs.replace(account(), credentials=rotated).source == account().source

@@ -108,7 +108,7 @@ def test_it_is_known_which_variables_hold_secrets(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("", "no [[account]]"),
-        (ACCOUNT, "which application; 0"),
+        (ACCOUNT, "which application; the file has 0"),
         (APPLICATION + ACCOUNT + ACCOUNT, "two accounts"),
         (APPLICATION + ACCOUNT + 'application = "other"\n', "applications.other"),
         (APPLICATION + ACCOUNT + 'regoin = "eu"\n', "regoin"),
@@ -129,7 +129,11 @@ def test_it_is_known_which_variables_hold_secrets(tmp_path: Path) -> None:
         (APPLICATION + '[[account]]\nname = "a"\nrefresh_token = { vault = "x" }\n', "env ="),
         (
             APPLICATION + '[[account]]\nname = "a"\nrefresh_token = { command = ["false"] }\n',
-            "failed",
+            "the command 'false' failed with exit code 1",
+        ),
+        (
+            APPLICATION + '[[account]]\nname = "a"\nrefresh_token = { command = ["no-one"] }\n',
+            "the command 'no-one' failed (No such file or directory)",
         ),
         (
             APPLICATION + '[[account]]\nname = "a"\nrefresh_token = { command = ["true"] }\n',
@@ -172,6 +176,23 @@ def test_a_file_that_others_can_read_draws_a_warning(
         source.load()
 
     assert caplog.text.count("chmod 600") == 1
+
+
+@pytest.mark.tells("a secret", "a file", because="it is kept there by whoever uses it")
+@pytest.mark.parametrize(("mode", "words"), [(0o604, "read"), (0o602, "changed")])
+def test_a_secret_that_others_can_reach_draws_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, words: str
+) -> None:
+    """Also to change it is to put in an account, or a command, of somebody else's."""
+    path = written(tmp_path, APPLICATION + BERLIN)
+    secret = tmp_path / "berlin.token"
+    secret.write_text("Atzr|berlin")
+    secret.chmod(mode)
+    with caplog.at_level(logging.WARNING, "vendororders_async"):
+        load_accounts(path)
+
+    assert f"berlin.token can be {words} by other users" in caplog.text
+    assert "Atzr" not in caplog.text
 
 
 def test_a_group_that_may_read_the_file_draws_none(
@@ -308,6 +329,7 @@ def test_a_secret_in_the_making_is_no_secret(
     assert source.load()[0].credentials.client_secret == "of autumn"
 
 
+@pytest.mark.tells("a secret", "a file", because="it is kept there by whoever uses it")
 def test_one_unreadable_secret_keeps_no_other_from_being_rotated(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -323,7 +345,8 @@ def test_one_unreadable_secret_keeps_no_other_from_being_rotated(
     (tmp_path / "berlin.token").write_text("Atzr|again")
 
     assert found == {"acme-us": "Atzr|2", "berlin": "Atzr|berlin"}
-    assert [record.getMessage().partition("account ")[2] for record in caplog.records] == [
+    told = [record.getMessage() for record in caplog.records]
+    assert [one.partition("account ")[2] for one in told if "chmod" not in one] == [
         "berlin: refresh_token: berlin.token: No such file or directory; it stays as it was",
         "paris: refresh_token: paris.token: No such file or directory; it is left out",
     ]

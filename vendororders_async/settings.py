@@ -7,7 +7,6 @@ import os
 import stat
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -27,6 +26,7 @@ from .errors import ConfigurationError, InvalidArgument, one_line
 from .shards import Shard
 
 _COMMAND_SECONDS = 30
+_OTHERS = stat.S_IROTH | stat.S_IWOTH
 _FROM_ENVIRONMENT = "default"  # as `Account.from_env` names it
 
 _log = logging.getLogger("vendororders_async")
@@ -35,7 +35,7 @@ _log = logging.getLogger("vendororders_async")
 # A text, or a table that says where it is kept
 _Secret = str | dict[str, str | list[str]]
 
-# What tells a file from the one that was there before; None where there is none
+# What tells a file from the one that was there before, its mode last; None where there is none
 _Stamp = tuple[int, ...] | None
 
 
@@ -190,10 +190,10 @@ class ConfiguredAccounts:
         try:
             found = _described(path, reader)
             self._secret_variables |= _secret_variables(found)
-            if not self._known:
-                _warn_of_readers(path)
             described = self._chosen(found.account)
             accounts = list(self._usable(described, found, reader, path))
+            if not self._known:
+                _warn_of_others(reader.stamps)
         finally:
             self._stamps = reader.stamps
         if described and not accounts:
@@ -260,12 +260,15 @@ def _secret_variables(found: _File) -> set[str]:
     }
 
 
-def _warn_of_readers(path: Path) -> None:
+def _warn_of_others(stamps: Mapping[Path, _Stamp]) -> None:
+    """Say once for all files that others can read the secrets in them, or put in their own."""
     # Not of a group: where an access list lets one user in, as systemd does for credentials,
     # the group's bits show that. https://man7.org/linux/man-pages/man5/acl.5.html
-    with suppress(OSError):
-        if os.name == "posix" and path.stat().st_mode & stat.S_IROTH:
-            _log.warning("%s can be read by other users; chmod 600 it", path)
+    modes = {path: stamp[-1] for path, stamp in stamps.items() if stamp and stamp[-1] & _OTHERS}
+    if modes and os.name == "posix":
+        more = f" and {len(modes) - 1} more of its files" if len(modes) > 1 else ""
+        how = "changed" if any(mode & stat.S_IWOTH for mode in modes.values()) else "read"
+        _log.warning("%s%s can be %s by other users; chmod 600", next(iter(modes)), more, how)
 
 
 def _account(given: _Account, found: _File, reader: _Reader, path: Path) -> Account:
@@ -315,9 +318,7 @@ def _application(given: _Account, found: _File, where: str) -> _Application:
         return found.applications[given.application]
     every = _applications(found)
     if len(every) != 1:
-        raise ConfigurationError(
-            f"{where}: say which application; {len(every)} are described in the file"
-        )
+        raise ConfigurationError(f"{where}: say which application; the file has {len(every)}")
     return every[0]
 
 
@@ -375,13 +376,14 @@ def _run(command: tuple[str, ...]) -> tuple[str, str]:
     """Return what *command* prints, and what was wrong with it."""
     try:
         done = subprocess.run(  # noqa: S603 - the user's own command, from the user's own file
-            command, capture_output=True, check=True, text=True, timeout=_COMMAND_SECONDS
+            command, capture_output=True, check=False, text=True, timeout=_COMMAND_SECONDS
         )
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as error:
-        # not the error itself: it may quote what the command printed
-        return "", f"failed ({type(error).__name__})"
-    text = done.stdout.strip()
-    return text, "" if text else "printed nothing"
+    except subprocess.TimeoutExpired:
+        return "", f"took longer than {_COMMAND_SECONDS} s"
+    except (OSError, UnicodeDecodeError) as error:
+        return "", f"failed ({getattr(error, 'strerror', None) or 'it printed no text'})"
+    text, code = done.stdout.strip(), done.returncode  # nothing of it is told: it is secret
+    return text, f"failed with exit code {code}" if code else "" if text else "printed nothing"
 
 
 def _stamp(path: Path) -> _Stamp:
@@ -393,4 +395,5 @@ def _stamp(path: Path) -> _Stamp:
         found = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    times = found.st_mtime_ns, found.st_ctime_ns
+    return found.st_dev, found.st_ino, found.st_size, *times, found.st_mode

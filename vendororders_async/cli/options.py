@@ -11,6 +11,7 @@ import click
 
 from ..clock import now, parse_age, parse_instant
 from ..operations import API_NAMES, DIRECT_FULFILLMENT
+from .jobs import why_no_summary
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -137,14 +138,18 @@ def output_options(command: F) -> F:
         "--summary",
         "summary_file",
         type=click.Path(dir_okay=False, allow_dash=True, writable=True, path_type=Path),
-        callback=_in_existing_folder,
+        callback=_in_a_free_place,
         help="Write the outcome as JSON here; - is standard output.",
     )(log_options(command))
 
 
-def _in_existing_folder(
+def _in_a_free_place(
     ctx: click.Context, param: click.Parameter, value: Path | None
 ) -> Path | None:
-    if value is not None and str(value) != "-" and not value.parent.is_dir():
+    if value is None or str(value) == "-":
+        return value
+    if not value.parent.is_dir():
         raise click.BadParameter(f"there is no folder {value.parent}", ctx, param)
+    if problem := why_no_summary(value):
+        raise click.BadParameter(problem, ctx, param)
     return value
