@@ -329,6 +329,27 @@ def test_without_the_server_each_process_keeps_its_share(forgets: bool) -> None:
     assert max(again) - min(again) <= 1
 
 
+@pytest.mark.parametrize("up", [0.2, 0.4, 0.9])
+def test_a_server_that_comes_and_goes_leaves_each_process_its_share(up: float) -> None:
+    """Who is back first finds nobody there, and loses it again before the others are."""
+
+    async def scenario(server: MemoryServer, gates: list[SharedGate]) -> list[list[float]]:
+        async with all_busy(gates) as granted:
+            await asyncio.sleep(5)
+            for _ in range(4):
+                server.is_up = False
+                await asyncio.sleep(9.05)
+                server.buckets.clear()
+                server.is_up = True
+                await asyncio.sleep(up)
+            return granted
+
+    granted = virtually(scenario)
+
+    assert most_in(granted, 1) <= 10 + 4  # one each was reserved
+    assert most_in(granted, 10) <= 10 * 10 + 4
+
+
 def test_a_lost_server_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """And its return as well, however many ask."""
     caplog.set_level(logging.WARNING)
@@ -425,6 +446,37 @@ def test_who_waits_while_the_limiters_are_closed_is_told() -> None:
     run(main())
 
 
+def test_who_has_just_begun_to_wait_is_told_as_well() -> None:
+    """Also where whoever would get the permit has not taken its first step."""
+
+    async def scenario(server: MemoryServer, _: list[SharedGate]) -> None:
+        link = Link(MemoryBook(server), "redis://test")
+        link.open()
+        waiting = asyncio.create_task(SharedGate(NAME, PLAN, link).acquire(Urgency.BULK))
+        await asyncio.create_task(link.close())  # in the same turn of the loop, after it
+        async with asyncio.timeout(5):
+            with pytest.raises(RuntimeError, match="were closed"):
+                await waiting
+
+    virtually(scenario, count=0)
+
+
+def test_who_is_cancelled_while_it_closes_leaves_nothing_running() -> None:
+    """At the first step as well as at the last."""
+
+    async def scenario(server: MemoryServer, _: list[SharedGate]) -> bool:
+        link = Link(MemoryBook(server), "redis://test")
+        link.open()
+        task = link.start(asyncio.sleep(3600))
+        closing = asyncio.create_task(link.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing, task], timeout=1)
+        return closing.cancelled() and task.cancelled()
+
+    assert virtually(scenario, count=0)
+
+
 def test_gates_need_their_limiters_open() -> None:
     """Whoever forgot the async with is told."""
 
@@ -445,7 +497,9 @@ def test_gates_need_their_limiters_open() -> None:
     asyncio.run(unopened())
 
 
-@pytest.mark.parametrize("url", ["http://cache/0", "cache:6379", "redis://cache:port/0", ""])
+@pytest.mark.parametrize(
+    "url", ["http://cache/0", "cache:6379", "redis://cache:port/0", "redis:/:pw@cache/0", ""]
+)
 def test_an_url_that_is_none_is_refused(url: str) -> None:
     """In one line that says which are."""
     with pytest.raises(ConfigurationError, match="redis://HOST:PORT/0"):

@@ -22,8 +22,10 @@ import msgspec
 from .errors import ConfigurationError, VendorOrdersError, one_line
 from .extras import extra
 from .limiter import Pace
+from .sinks.writer_thread import outlasted
 
-_PATIENCE = 0.5  # seconds that a send may wait for the server, before it is taken for lost
+PATIENCE = 0.5  # seconds that a send may wait for the server, before it is taken for lost
+_READING = 0.05  # seconds, of what has come
 _CONNECTIONS = 16
 _FORGET_AFTER = 3_600  # seconds; a bucket that is made anew begins empty
 _PEERS_WITHIN = 60  # seconds in which a process has sent
@@ -145,8 +147,8 @@ class Book(Protocol):
     async def leave(self, names: Iterable[str]) -> None:
         """Take this process off the list of those that were here lately."""
 
-    async def check(self) -> None:
-        """Ask whether the server is there."""
+    async def check(self, seconds: float = PATIENCE) -> None:
+        """Ask whether the server is there, and wait so long for it."""
 
 
 def new_version() -> str:
@@ -176,21 +178,27 @@ class RedisBook:
             options["driver_info"] = DriverInfo(lib_version=redis_version)
         self._errors = (RedisError, OSError)
         self._refusal, self._no_script = AuthenticationError, NoScriptError
+        not_understood = ConfigurationError(
+            f"{self.shown} is no address of a shared limiter: use redis://HOST:PORT/0, "
+            "rediss:// or unix://"
+        )
+        if "://" not in url:  # redis takes "redis:/:PASSWORD@HOST" for a server on this machine
+            raise not_understood
         try:
             pool = redis.BlockingConnectionPool.from_url(
                 url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,
                 max_connections=_CONNECTIONS,
-                timeout=_PATIENCE,
+                timeout=PATIENCE,
+                # asyncio.wait_for, which it would wait with, swallows cancellations before
+                # Python 3.12: python/cpython#86296
+                socket_timeout=None,
                 # a server that was restarted long ago is there, only the connection is not
                 retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
                 protocol=2,
                 **options,
             )
         except ValueError:
-            raise ConfigurationError(
-                f"{self.shown} is no address of a shared limiter: use redis://HOST:PORT/0, "
-                "rediss:// or unix://"
-            ) from None
+            raise not_understood from None
         self._redis = redis.Redis.from_pool(pool)
         self._process = new_version()
         self._digests = {
@@ -233,31 +241,46 @@ class RedisBook:
                 pipe.zrem(_keys(name)[1], self._process)
             await self._bounded(pipe.execute())
 
-    async def check(self) -> None:
+    async def check(self, seconds: float = PATIENCE) -> None:
         """Ask whether the server is there, and does what is needed."""
-        await self._run(_CHECK, "check")
+        await self._run(_CHECK, "check", seconds=seconds)
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._redis.aclose()
+        """Close the connections, whoever is cancelled meanwhile."""
+        await outlasted(asyncio.ensure_future(self._redis.aclose()))
 
-    async def _run(self, script: str, name: str, *arguments: str | bytes | float) -> Any:
+    async def _run(
+        self,
+        script: str,
+        name: str,
+        *arguments: str | bytes | float,
+        seconds: float = PATIENCE,
+    ) -> Any:
         keys = _keys(name)
         try:
             return await self._bounded(
-                self._redis.evalsha(self._digests[script], len(keys), *keys, *arguments)
+                self._redis.evalsha(self._digests[script], len(keys), *keys, *arguments),
+                seconds,
             )
         except _NotLoaded:
-            return await self._bounded(self._redis.eval(script, len(keys), *keys, *arguments))
+            asked = self._redis.eval(script, len(keys), *keys, *arguments)
+            return await self._bounded(asked, seconds)
 
-    async def _bounded(self, asked: Awaitable[object]) -> Any:
+    async def _bounded(self, asked: Awaitable[object], seconds: float = PATIENCE) -> Any:
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(_PATIENCE):
-                return await asked
+            async with asyncio.timeout(None) as limit:
+                # a loop that was held up finds the answer and the end of patience at once:
+                # then this is what it finds, and it may read the answer
+                end = loop.call_later(seconds, lambda: limit.reschedule(loop.time() + _READING))
+                try:
+                    return await asked
+                finally:
+                    end.cancel()
         except self._no_script:
             raise _NotLoaded from None
         except TimeoutError:
-            raise BookLost(f"{self.shown}: no answer within {_PATIENCE} s") from None
+            raise BookLost(f"{self.shown}: no answer within {seconds} s") from None
         except self._errors as error:
             said = one_line(str(error))
             # A long command of a stranger is refused before Redis looks at what it asks

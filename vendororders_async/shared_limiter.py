@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from types import TracebackType
 from typing import Any, Self
 
 from .errors import ConfigurationError
@@ -19,7 +18,9 @@ from .limiter import Limiter, Limiters, Line, Pace, Paused, Urgency, shown
 from .shared_book import Book, BookLost, Known, RedisBook, Reservation, new_version
 from .usage import MARGIN, UsagePlan
 
+_ENTERING = 5.0  # seconds in which the server has to answer at first; nothing waits for it yet
 _PROBE_EVERY = 1.0  # seconds, while the server is lost
+_KNOWN_AGAIN = 60.0  # seconds after it was, until all who send have been there
 _GRACE = 1.0  # seconds to end in
 _SHORTEST_STALE = 0.05  # seconds; a loop is late by some milliseconds
 
@@ -42,8 +43,7 @@ class SharedLimiters(Limiters):
 
     When the server is lost, each process goes on at its share of the pace, as many as were
     there last, and from an empty bucket; when it is back, they share again. A bucket that
-    was not used for an hour begins empty as well, which costs a second at 10 requests a
-    second.
+    was not used for an hour begins empty as well, which costs a second.
 
     Raises:
         ConfigurationError: *url* is no ``redis://``, ``rediss://``, ``unix://`` or
@@ -62,21 +62,18 @@ class SharedLimiters(Limiters):
 
     async def __aenter__(self) -> Self:
         try:
-            await self._book.check()
-        except BookLost as error:
+            await self._book.check(_ENTERING)
+        except BaseException as error:
             await self._book.close()
+            if not isinstance(error, BookLost):
+                raise
             raise ConfigurationError(
                 f"the shared limiter cannot be used: {error}; see --shared-limiter"
             ) from None
         self._link.open()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         try:
             await self._link.close()
             if self._link.is_up and self._names:
@@ -131,8 +128,12 @@ class Link:
     async def close(self) -> None:
         """End what is still running."""
         self._is_open = False
-        for task in self._tasks:
-            task.cancel()
+        try:
+            # who was just started begins, or would tell nobody of its end
+            await asyncio.sleep(0)
+        finally:
+            for task in self._tasks:
+                task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_GRACE)
 
@@ -165,6 +166,7 @@ class SharedGate:
         self._is_revising = False
         self._ahead = 0.0  # seconds, of the server's clock before the loop's
         self._peers = 1
+        self._peers_until = 0.0  # until then there may be more than the server knows
         self._successes = 0  # since the last 429
         self._losses = link.losses  # as they were when the server was last asked
         self._alone: Limiter | None = None  # while it is lost
@@ -292,8 +294,11 @@ class SharedGate:
         reserved = await self._link.book.reserve(
             self._name, self._known, is_empty=losses != self._losses
         )
-        self._losses, self._peers, self._alone = losses, reserved.peers, None
-        self._ahead = reserved.now - asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        if losses != self._losses:
+            self._peers_until = now + _KNOWN_AGAIN
+        self._peers = max(reserved.peers, self._peers if now < self._peers_until else 0)
+        self._losses, self._alone, self._ahead = losses, None, reserved.now - now
         self._learn(reserved.known)
         if self._pace.recovered(reserved.now) is not self._pace:
             self._change(Pace.recovered)

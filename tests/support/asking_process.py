@@ -1,6 +1,7 @@
 """A process that asks for pages at a shared pace, and prints how many it had.
 
-A line of JSON goes in: the account, the URL of the server, when to begin and to end.
+A line of JSON goes in: the account, the URL of the server, for how many seconds to ask. It
+says that it is ready, and begins with the next line.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import msgspec
 
 from vendororders_async import Account, SharedLimiters, Urgency, VendorOrdersClient, clock
 
-Task = tuple[Account, str, float, float]
+Task = tuple[Account, str, float]
 
 
-async def main(account: Account, url: str, begins_at: float, ends_at: float) -> None:
+async def main(account: Account, url: str, seconds: float) -> None:
     """Ask, four times at once."""
     after = clock.now() - timedelta(days=3)
     async with (
@@ -27,17 +28,20 @@ async def main(account: Account, url: str, begins_at: float, ends_at: float) -> 
 
         async def work() -> int:
             count = 0
-            while time.time() < ends_at:
+            while time.monotonic() < ends_at:
                 await client.retail.get_purchase_orders(
                     created_after=after, created_before=after + timedelta(days=1), limit=1
                 )
                 count += 1
             return count
 
-        await asyncio.sleep(max(0.0, begins_at - time.time()))
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.readline)
+        ends_at = time.monotonic() + seconds
         counts = await asyncio.gather(*(work() for _ in range(4)))
         sys.stdout.write(str(sum(counts)))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*msgspec.json.decode(sys.stdin.buffer.read(), type=Task)))
+    asyncio.run(main(*msgspec.json.decode(sys.stdin.readline(), type=Task)))

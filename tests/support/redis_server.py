@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import socket
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +49,16 @@ class RedisServer:
         while not await self._answers():
             assert self._process.returncode is None, "Redis did not start"
             await asyncio.sleep(0.01)
+
+    def hold(self) -> None:
+        """Let it answer nobody."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it answer again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     async def kill(self) -> None:
         process, self._process = self._process, None
