@@ -86,6 +86,61 @@ def test_a_dead_holder_is_waited_for() -> None:
     assert TERM <= run(main()) < TERM * 1.2
 
 
+def test_a_lease_whose_taking_was_cancelled_is_free() -> None:
+    """The store has it already, only the answer is on its way: nobody waits for its end."""
+
+    class Slow(Record):
+        async def take(self, seconds: float) -> Held | None:
+            held = await super().take(seconds)
+            await asyncio.sleep(1)
+            return held
+
+    async def main() -> float:
+        shared: dict[str, tuple[str, float, int]] = {}
+        loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.5), leased(Slow("a", shared), "account x"):
+                raise AssertionError("it was not taken yet")
+        began_at = loop.time()
+        async with leased(Record("b", shared), "account x"):
+            return loop.time() - began_at
+
+    assert run(main()) == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize("later", [0.0, 0.5, 1.5])
+def test_a_lease_is_let_go_however_often_its_holder_is_cancelled(later: float) -> None:
+    """An impatient hand does not keep the next run waiting for half a minute."""
+
+    class Slow(Record):
+        async def release(self) -> None:
+            await asyncio.sleep(1)
+            await super().release()
+
+    async def main() -> tuple[bool, float]:
+        shared: dict[str, tuple[str, float, int]] = {}
+        loop = asyncio.get_running_loop()
+
+        async def hold() -> None:
+            async with leased(Slow("a", shared), "account x"):
+                await asyncio.sleep(1_000)
+
+        holder = asyncio.create_task(hold())
+        await asyncio.sleep(10)
+        holder.cancel()
+        await asyncio.sleep(later)
+        holder.cancel()
+        await asyncio.wait([holder])
+        began_at = loop.time()
+        async with leased(Record("b", shared), "account x"):
+            return holder.cancelled(), loop.time() - began_at
+
+    was_cancelled, waited = run(main())
+
+    assert was_cancelled
+    assert waited == pytest.approx(0, abs=0.01)
+
+
 def test_a_holder_who_is_cut_off_stops_before_another_begins() -> None:
     """The two never work at the same time, and the first is told why."""
 

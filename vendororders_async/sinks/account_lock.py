@@ -9,6 +9,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..errors import SinkError, one_line
+from .reasons import reason_of
+
+
+class CannotLock(SinkError):
+    """Nobody can lock the account, since nothing can be written there."""
 
 
 class AccountLock:
@@ -29,7 +34,8 @@ class AccountLock:
         """Take the lock at once.
 
         Raises:
-            SinkError: another run has it, or the file cannot be made.
+            CannotLock: the file cannot be made.
+            SinkError: another run has it.
         """
         try:
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -37,7 +43,7 @@ class AccountLock:
         except Timeout:
             raise SinkError(f"{self._what} is being written by another run") from None
         except OSError as error:
-            raise SinkError(f"cannot lock {self._what}: {error.strerror}") from error
+            raise CannotLock(f"cannot lock {self._what}: {reason_of(error)}") from error
 
     def release(self) -> None:
         """Let the lock go; it need not be held."""

@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 
 from ..errors import SinkError
+from .writer_thread import outlasted
 
 TERM = 30.0  # seconds without a renewal
 _RENEWALS = 6  # in a term
@@ -59,7 +60,12 @@ async def leased(record: LeaseRecord, what: str, *, term: float = TERM) -> Async
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in a task
-    began_at = await _taken(record, what, term)
+    try:
+        began_at = await _taken(record, what, term)
+    except asyncio.CancelledError:
+        # it may have been taken, only the answer did not come
+        await outlasted(asyncio.ensure_future(_let_go(record, term)))
+        raise
     cancelling = task.cancelling()
     is_over = is_lost = False
 
@@ -80,13 +86,24 @@ async def leased(record: LeaseRecord, what: str, *, term: float = TERM) -> Async
             if is_lost and task.uncancel() <= cancelling:
                 raise SinkError(f"{what} is ours no more: {renewing.result()}")
     finally:
-        renewing.cancel()
-        await asyncio.wait([renewing])
-        if renewing.cancelled():
-            # it ends by itself, and nobody waits for a server that is gone
-            with suppress(SinkError, TimeoutError):
-                async with asyncio.timeout(term / _RENEWALS):
-                    await record.release()
+        # however often we are cancelled meanwhile: others would wait for the term
+        await outlasted(asyncio.ensure_future(_given_up(record, renewing, term)))
+
+
+async def _given_up(record: LeaseRecord, renewing: asyncio.Task[str], term: float) -> None:
+    """End the renewing, and release the lease unless it is lost."""
+    renewing.cancel()
+    await asyncio.wait([renewing])
+    if renewing.cancelled():
+        await _let_go(record, term)
+
+
+async def _let_go(record: LeaseRecord, term: float) -> None:
+    """Release the lease, if that is soon done."""
+    # it ends by itself, and nobody waits for a server that is gone
+    with suppress(SinkError, TimeoutError):
+        async with asyncio.timeout(term / _RENEWALS):
+            await record.release()
 
 
 async def _renewed(record: LeaseRecord, held_since: float, term: float) -> str:
