@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import subprocess
 import sys
@@ -42,6 +43,12 @@ async def store(url: str, number: str, window: Window = WINDOW) -> None:
         await sink.finish(LEDGER, FinishedWindow(window, NOON))
 
 
+def lines_in(file: Path) -> list[bytes]:
+    """Return the lines of a file."""
+    with open_lines(file) as lines:
+        return lines.readlines()
+
+
 async def numbers_in(url: str) -> set[str]:
     """Return which orders a reader finds."""
     async with open_sink(url, read_only=True) as sink:
@@ -53,8 +60,7 @@ async def test_a_file_says_how_it_is_compressed(kind: str, tmp_path: Path) -> No
     """Its name ends as such files do everywhere, and it is as private as a plain one."""
     await store(f"{kind}:{tmp_path / 'store'}", "A1")
     [file] = (tmp_path / "store").glob("*/*/*/2*")
-    with open_lines(file) as lines:
-        [line] = lines.readlines()
+    [line] = await asyncio.to_thread(lines_in, file)
 
     assert file.name.endswith(SUFFIXES[kind])
     assert line.endswith(b'"document":{"purchaseOrderNumber": "A1", "n": 1.10}}\n')

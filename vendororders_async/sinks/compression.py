@@ -12,8 +12,8 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
-from ..errors import SinkError
 from ..extras import extra
+from .damage import damaged
 
 
 class Compression(StrEnum):
@@ -70,23 +70,25 @@ def open_lines(path: Path) -> Iterator[BufferedIOBase]:
     """Open *path* for reading; what is read is not compressed.
 
     Raises:
-        SinkError: it was compressed, and cannot be made out.
+        DamagedFile: it was compressed, and cannot be made out.
     """
-    damaged: tuple[type[Exception], ...] = ()
+    torn: tuple[type[Exception], ...] = ()
     with ExitStack() as stack:
         match compression_of(path):
             case Compression.GZIP:
                 lines: BufferedIOBase = stack.enter_context(gzip.open(path, "rb"))
-                damaged = (EOFError, zlib.error, gzip.BadGzipFile)
+                torn = (EOFError, zlib.error, gzip.BadGzipFile)
+                if not path.stat().st_size:  # which gzip takes for no lines
+                    raise damaged(path)
             case Compression.ZSTD:
                 lines = stack.enter_context(_zstd().open(path, "rb"))
-                damaged = (EOFError, _zstd().ZstdError)
+                torn = (EOFError, _zstd().ZstdError)
             case _:
                 lines = stack.enter_context(path.open("rb"))
         try:
             yield lines
-        except damaged:
-            raise SinkError(f"{path} is damaged") from None
+        except torn:
+            raise damaged(path) from None
 
 
 def compressing(file: BufferedIOBase, compression: Compression) -> BufferedIOBase:

@@ -22,7 +22,8 @@ import os
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -36,15 +37,18 @@ from ..windows import FinishedWindow, Window
 from .account_lock import safe_name
 from .base import Ledger, StoredOrder
 from .compression import Compression, compressing, compression_of
+from .damage import LOOSE, DamagedFile
+from .reasons import reason_of
 
 SUFFIX = ".ndjson"
 PARTIAL = ".part"
-LOOSE = "loose"
 ERROR = "error"
 ACCOUNT = "account.json"
 _MARKER = "vendororders.json"
 _FORMAT = 1
+NAMED_AGAIN = "delete the file: the next backfill writes it again"
 _BLOCK = 65_536
+_SETTLED = 60.0  # seconds after which nobody still writes a file of some bytes
 _BREAKS = bytes.maketrans(b"\r\n", b"  ")
 
 
@@ -114,6 +118,28 @@ def partial_name(window: Window, source: str) -> str:
     return f".{window_name(FinishedWindow(window, window.before), source)}{PARTIAL}"
 
 
+def overlapping(partial: Path, others: Iterable[Path]) -> list[Path]:
+    """Return those of *others* that hold a window of the same stream which meets *partial*'s.
+
+    Windows do not, unless one was split: then the first pages of its parts are with the whole.
+    """
+    own = _window_of(partial)
+    return [
+        one
+        for one in others
+        if one != partial
+        and one.parent == partial.parent
+        and (window := _window_of(one)).after < own.before
+        and own.after < window.before
+    ]
+
+
+def _window_of(partial: Path) -> Window:
+    _, finished = parse_name(partial.name.removeprefix(".").removesuffix(PARTIAL))
+    assert finished is not None  # noqa: S101 - it is named by `partial_name`
+    return finished.window
+
+
 def loose_name(moment: datetime, source: str) -> str:
     """Return a name that no other file has, for documents that belong to no window."""
     return f"{LOOSE}_{_compact(moment)}_{secrets.token_hex(8)}_{safe(source)}{SUFFIX}"
@@ -158,8 +184,7 @@ def errors_explained(root: object) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:  # the latter from the index of a reading
-        reason = getattr(error, "strerror", None) or error
-        raise SinkError(f"cannot use {root}: {reason}") from error
+        raise SinkError(f"cannot use {root}: {reason_of(error)}") from error
 
 
 def make_store(root: Path) -> None:
@@ -172,14 +197,33 @@ def make_store(root: Path) -> None:
         raise SinkError(f"there is no directory {root.parent}; make it first")
     if root.exists() and not root.is_dir():
         raise SinkError(f"{root} is no directory; name another")
-    root.mkdir(mode=0o700, exist_ok=True)
+    make_folders(root)
     marker = root / _MARKER
     if not marker.exists():
         others = [one for one in root.iterdir() if not one.name.startswith(f".{marker.name}")]
         if others and not marker.exists():  # another run may be making it at this moment
             raise SinkError(f"{root} holds something else; name another directory")
         replace_file(marker, msgspec.json.encode(Marker(_FORMAT)))
+    clear_asides(marker)
     check_store(root)
+
+
+def clear_asides(path: Path) -> None:
+    """Remove what runs left that were killed while they wrote *path* by `replace_file`."""
+    for aside in path.parent.glob(f".{path.name}.*{PARTIAL}"):
+        with suppress(FileNotFoundError):
+            if time.time() - aside.stat().st_mtime > _SETTLED:
+                aside.unlink()
+
+
+def check_still_there(root: Path) -> None:
+    """Make sure that nobody has taken the store away since it was opened.
+
+    Raises:
+        SinkError: somebody has; what is written now would be without what was there.
+    """
+    if not (root / _MARKER).exists():
+        raise SinkError(f"{root} was moved or deleted while in use; put it back")
 
 
 def check_store(root: Path) -> None:
@@ -213,9 +257,17 @@ def accounts_in(root: Path) -> list[tuple[str, Path]]:
         try:
             kept = msgspec.json.decode(file.read_bytes(), type=AccountFile)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise SinkError(f"{file} is damaged") from None
+            raise DamagedFile(f"{file} is damaged; {NAMED_AGAIN}") from None
         found.append((kept.account, file.parent))
     return sorted(found)
+
+
+def make_folders(folder: Path) -> None:
+    """Make *folder*, and those that it is in, private and so that no power cut takes them."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+        sync(one.parent)
 
 
 def append(path: Path, data: bytes) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from ..errors import SinkError
 from .base import Ledger, Quarantined
+from .damage import DamagedFile
 from .ndjson_files import PARTIAL, replace_file
 
 QUARANTINE = "quarantine"  # the folder
+_LOST = "delete the file: what it held is lost here, not at Amazon"
 
 
 class _Heading(msgspec.Struct, frozen=True):
@@ -36,13 +37,13 @@ def parse_quarantine(account: str, api: str, name: str, kept: bytes) -> Quaranti
     """Return what the file *name* keeps; its last part is the digest.
 
     Raises:
-        SinkError: it is no such file.
+        DamagedFile: it is no such file.
     """
     first, _, document = kept.partition(b"\n")
     try:
         heading = _HEADING.decode(first)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise SinkError(f"{name} is damaged") from None
+        raise DamagedFile(f"{name} is damaged; {_LOST}") from None
     ledger = Ledger(account, api, heading.stream, heading.source)
     digest = name.rpartition("/")[2]
     return Quarantined(ledger, digest, document, heading.reason, heading.first_seen_at)
@@ -65,21 +66,25 @@ class Quarantine:
         replace_file(path, quarantine_file(held))
         return True
 
-    def read(self) -> list[Quarantined]:
-        """Return all that is kept, the oldest first."""
+    def files(self) -> list[Path]:
+        """Return the files, of a document each."""
         if not self._folder.is_dir():
             return []
-        files = [file for file in self._folder.iterdir() if file.suffix != PARTIAL]
-        held = [one for file in files if (one := self._read(file)) is not None]
+        return [file for file in self._folder.iterdir() if file.suffix != PARTIAL]
+
+    def read(self) -> list[Quarantined]:
+        """Return all that is kept, the oldest first."""
+        held = [one for file in self.files() if (one := self.read_file(file)) is not None]
         return sorted(held, key=lambda one: (one.first_seen_at, one.digest))
 
     def remove(self, digest: str) -> None:
         """Keep it no longer."""
         (self._folder / digest).unlink(missing_ok=True)
 
-    def _read(self, file: Path) -> Quarantined | None:
+    def read_file(self, file: Path) -> Quarantined | None:
+        """Return what *file* keeps; None if it was taken out in the meantime."""
         try:
             kept = file.read_bytes()
         except FileNotFoundError:
-            return None  # taken out in the meantime
+            return None
         return parse_quarantine(self._account, self._api, file.as_posix(), kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, nullcontext, suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -14,14 +14,15 @@ from urllib.parse import unquote
 import msgspec
 
 from ..clock import format_stored
-from ..errors import SinkError
 from ..models.retail_procurement import OrderStatus
 from ..operations import stream_named
 from ..pages import decode_document
 from .base import StoredOrder, StreamState
 from .compression import Compression, compression_of, open_lines
+from .damage import damaged
 from .ndjson_files import (
     ERROR,
+    PARTIAL,
     accounts_in,
     error_source,
     ledger_of,
@@ -55,6 +56,23 @@ def read_states(root: Path) -> list[StreamState]:
             for held in Quarantine(api / QUARANTINE, account, unquote(api.name)).read():
                 found.know(held.ledger)
     return found.all()
+
+
+def read_lines(file: Path) -> Iterator[tuple[bytes, datetime, bytes]]:
+    """Yield the lines of *file*, each with its time and its document.
+
+    Raises:
+        DamagedFile: it cannot be read to its end.
+    """
+    with open_lines(file) as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                _, _, seen_at, raw = parse_line(line)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                if file.suffix == PARTIAL:
+                    return  # it is being written
+                raise damaged(file, f"line {number}") from None
+            yield line, seen_at, raw
 
 
 class NewestOrders:
@@ -102,19 +120,14 @@ class NewestOrders:
         name, place = os.fspath(file), 0
         if is_compressed := compression_of(file) is not Compression.NONE:
             name, place = _UNPACKED, self._unpacked.tell()
-        with open_lines(file) as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    _, _, seen_at, raw = parse_line(line)
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    raise SinkError(f"{file}: line {number} is damaged") from None
-                order = decode_document(raw, self._type).content
-                if order is not None:
-                    row = order_row(order, raw, digest_of(raw), format_stored(seen_at))
-                    self._index.take(row.purchase_order_number, row.version, name, place)
-                if is_compressed:
-                    self._unpacked.write(line)
-                place += len(line)
+        for line, seen_at, raw in read_lines(file):
+            order = decode_document(raw, self._type).content
+            if order is not None:
+                row = order_row(order, raw, digest_of(raw), format_stored(seen_at))
+                self._index.take(row.purchase_order_number, row.version, name, place)
+            if is_compressed:
+                self._unpacked.write(line)
+            place += len(line)
 
     def _order(self, number: str, file: str, place: int) -> StoredOrder:
         with (
@@ -125,20 +138,20 @@ class NewestOrders:
         return StoredOrder(self.account, self.api, number, seen_at, raw)
 
 
-def newest_orders(root: Path) -> Iterator[NewestOrders]:
-    """Yield what there is to read, account by account and API by API; each is to be closed."""
+def newest_orders(root: Path) -> Generator[NewestOrders, None, None]:
+    """Yield what there is to read, by account and API; each is closed with the next one."""
     for account, folder in accounts_in(root):
         for api in sorted(folder.glob("*/")):
             if unquote(api.name) in ORDER_TYPES:  # else it is nothing of ours
-                yield NewestOrders(account, unquote(api.name), api)
+                with closing(NewestOrders(account, unquote(api.name), api)) as newest:
+                    yield newest
 
 
 def count_orders(root: Path) -> dict[tuple[str, str], int]:
     """Return how many orders there are, by account and API."""
     counts = {}
     for newest in newest_orders(root):
-        with closing(newest):
-            counts[newest.account, newest.api] = newest.count()
+        counts[newest.account, newest.api] = newest.count()
     return counts
 
 

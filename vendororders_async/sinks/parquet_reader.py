@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC
 from itertools import groupby, islice
 from operator import itemgetter
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from ..errors import SinkError
 from . import ndjson_files as files
 from .base import Ledger, Quarantined, StoredOrder, StreamState
+from .damage import DamagedFile, damaged
 from .ndjson_quarantine import parse_quarantine
 from .newest import NewestIndex
 from .parquet_names import QUARANTINE, found, quarantine_key, source_of
@@ -41,7 +42,7 @@ def read_accounts(shelf: Shelf, keys: list[str]) -> dict[str, str]:
         try:
             accounts[folder] = msgspec.json.decode(data, type=files.AccountFile).account
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise SinkError(f"{shelf.name}/{key} is damaged") from None
+            raise DamagedFile(f"{shelf.name}/{key} is damaged; {files.NAMED_AGAIN}") from None
     return accounts
 
 
@@ -201,14 +202,26 @@ class GroupReader:
             return self._read(group, columns)
 
     def _read(self, group: int, columns: list[str] | None) -> pa.Table:
-        with explained(f"{self._shelf.name}/{self._key}"):
+        with self._explained():
             return self._file.read_row_group(group, columns=columns)
 
     def _open(self) -> None:
-        with explained(f"{self._shelf.name}/{self._key}"), ExitStack() as opening:
+        with self._explained(), ExitStack() as opening:
             source = opening.enter_context(self._shelf.open_file(self._key))
             self._file = opening.enter_context(pq.ParquetFile(source, pre_buffer=True))
             self._opened = opening.pop_all()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        name, is_on_disk = f"{self._shelf.name}/{self._key}", self._shelf.keeps_spool
+        with explained(name):
+            try:
+                yield
+            except (OSError, pa.ArrowInvalid) as error:
+                # what the disk itself says has a number; a bucket's troubles have none either
+                if isinstance(error, OSError) and (error.errno or not is_on_disk):
+                    raise
+                raise damaged(name, is_shared=not is_on_disk) from error
 
 
 def stored_times(table: pa.Table, *columns: str) -> list[list[Any]]:
@@ -224,8 +237,8 @@ def _versions(table: pa.Table) -> Iterator[tuple[str, Version]]:
     yield from zip(numbers, map(Version, digests, asked, dated, details), strict=True)
 
 
-def newest_orders(shelf: Shelf) -> Iterator[NewestOrders]:
-    """Yield what there is to read, account by account and API by API; each is to be closed."""
+def newest_orders(shelf: Shelf) -> Generator[NewestOrders, None, None]:
+    """Yield what there is to read, by account and API; each is closed with the next one."""
     entries = shelf.entries()
     accounts = read_accounts(shelf, [one.key for one in entries])
     keys: dict[tuple[str, str], list[str]] = {}
@@ -236,13 +249,13 @@ def newest_orders(shelf: Shelf) -> Iterator[NewestOrders]:
         if not holds_statuses(Ledger(account, file.api, file.stream, "")):
             keys.setdefault((account, file.api), []).append(file.entry.key)
     for (account, api), order_keys in sorted(keys.items()):
-        yield NewestOrders(shelf, account, api, order_keys)
+        with closing(NewestOrders(shelf, account, api, order_keys)) as newest:
+            yield newest
 
 
 def count_orders(shelf: Shelf) -> dict[tuple[str, str], int]:
     """Return how many orders there are, by account and API."""
     counts = {}
     for newest in newest_orders(shelf):
-        with closing(newest):
-            counts[newest.account, newest.api] = newest.count()
+        counts[newest.account, newest.api] = newest.count()
     return counts

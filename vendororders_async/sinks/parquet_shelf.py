@@ -23,6 +23,7 @@ from ..errors import SinkError, one_line
 from . import ndjson_files as files
 from .account_lock import AccountLock
 from .parquet_names import MARKER, Entry
+from .reasons import reason_of
 from .writer_thread import WriterThread
 
 _FORMAT = 1
@@ -41,6 +42,9 @@ class Shelf(Protocol):
 
     def open(self, *, read_only: bool) -> None:
         """Find the store, or make it; `SinkError` if something else is there."""
+
+    def check_still_there(self) -> None:
+        """Make sure, where that costs nothing, that nobody has taken the store away."""
 
     def close(self) -> None:
         """Let go of what `open` took."""
@@ -106,8 +110,8 @@ def explained(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error, pa.ArrowException) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SinkError(f"cannot use {name}: {one_line(reason)}") from error
+        reason = one_line(reason_of(error))
+        raise SinkError(f"cannot use {name}: {reason}") from error
 
 
 class DiskShelf:
@@ -138,12 +142,18 @@ class DiskShelf:
             raise SinkError(f"there is no directory {root.parent}; make it first")
         if root.exists() and not root.is_dir():
             raise SinkError(f"{root} is no directory; name another")
-        root.mkdir(mode=0o700, exist_ok=True)
+        files.make_folders(root)
         if not (root / MARKER).exists():
             hidden = f".{MARKER}."  # another run may be making it at this moment
             if any(not one.name.startswith(hidden) for one in root.iterdir()):
                 check_marker(self.name, self.read(MARKER))
             files.replace_file(root / MARKER, marker())
+        files.clear_asides(root / MARKER)
+
+    def check_still_there(self) -> None:
+        """Look for the file that says what the folder is."""
+        if not self.has(MARKER):
+            raise SinkError(f"{self.name} was moved or deleted while in use; put it back")
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -183,8 +193,7 @@ class DiskShelf:
     def put(self, key: str, data: bytes) -> None:
         """Replace a file."""
         path = self._root / key
-        for folder in reversed(path.relative_to(self._root).parents):
-            (self._root / folder).mkdir(mode=0o700, exist_ok=True)
+        files.make_folders(path.parent)
         files.replace_file(path, data)
 
     def aside(self, key: str) -> Path:

@@ -25,6 +25,7 @@ from ..operations import stream_named
 from ..pages import Row, decode_document
 from .arrow_tables import ORDER_SCHEMA, STATUS_SCHEMA, order_batch, status_batch
 from .base import Ledger, StoredOrder
+from .damage import damaged
 from .rows import ORDER_TYPES
 
 T = TypeVar("T", bound=Row)
@@ -86,7 +87,7 @@ def write_table(path: Path, ledger: Ledger, spools: Sequence[Path]) -> int:
     status of the stream of *ledger*.
 
     Raises:
-        SinkError: a line is damaged.
+        DamagedFile: a line is damaged.
     """
     schema = STATUS_SCHEMA if holds_statuses(ledger) else ORDER_SCHEMA
     with table_writer(path, schema) as writer, ExitStack() as stack:
@@ -143,7 +144,7 @@ def _keys(number: int, spool: BinaryIO) -> Iterator[tuple[str, str, str, int, in
         try:
             key = _KEY.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise SinkError(f"{spool.name}: a line is damaged; move the file away") from None
+            raise damaged(spool.name, "a line", is_shared=True) from None
         yield (
             *(key.purchase_order_number, format_stored(key.asked_at), key.digest),
             *(number, place, len(line)),
