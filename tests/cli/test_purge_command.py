@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, closing, contextmanager
@@ -19,6 +20,7 @@ from vendororders_async.clock import now
 from vendororders_async.errors import ConfigurationError, InvalidArgument, SinkError
 from vendororders_async.jobs.purge import AccountPurge, PurgeSummary, purge
 from vendororders_async.sinks import open_sink
+from vendororders_async.sinks.account_lock import safe_name
 from vendororders_async.sinks.base import Ledger, PurgeableSink, Purged
 
 AGE = timedelta(days=30)
@@ -200,6 +202,63 @@ def test_a_running_job_is_not_interfered_with(
     assert ("other: 1 orders, 0 older versions, 0 in quarantine redacted" in said) is (
         "--account" not in what
     )
+
+
+def windows_in(url: str, account: str) -> Path:
+    """Return the one file of a store that holds an account's orders."""
+    kind, _, root = url.partition(":")
+    [file] = Path(root).glob(f"{account}*/*/*/2*.{kind}")
+    return file
+
+
+@pytest.mark.parametrize("url", ["ndjson", "parquet"], indirect=True)
+def test_a_damaged_file_is_named_and_stops_nothing_else(
+    url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Both ways out of it help: the file is deleted, or the account."""
+    damaged = windows_in(url, "acme-us")
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    codes = [run("--to", url, "--pii-older-than", "30d", *more) for more in (["--dry-run"], [])]
+    said = capfd.readouterr().err.splitlines()
+    whole = windows_in(url, "other")
+    people = files_with(whole.parent)
+    codes += [run("--to", url, "--account", "acme-us")]
+    codes += [run("--to", url, "--pii-older-than", "30d")]
+
+    assert codes == [3, 3, 0, 0]
+    assert people == []
+    assert [one.endswith("move the file away and backfill again") for one in said] == [
+        False,
+        True,
+        False,
+    ] * 2
+    assert said[3:] == [
+        "acme-us: 0 orders, 0 older versions, 0 in quarantine redacted",
+        f"vendororders: {said[4].removeprefix('vendororders: ')}",
+        "other: 1 orders, 0 older versions, 0 in quarantine redacted",
+    ]
+    assert str(damaged) in said[4]
+    assert files_with(tmp_path, "FRESH") == []
+
+
+@pytest.mark.parametrize("url", ["ndjson", "parquet"], indirect=True)
+def test_a_store_that_nobody_can_write_is_no_partial_success(
+    url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As on a read-only disk, 1: nothing could be done; and 3 where somebody was forgotten."""
+    locks = tmp_path / "store" / ".locks"
+    (locks / f"{safe_name('acme-us')}.lock").mkdir(parents=True)
+    codes = [run("--to", url, "--pii-older-than", "30d")]
+    shutil.rmtree(locks)
+    locks.touch()
+    codes += [run("--to", url, "--pii-older-than", "1s")]
+    said = capfd.readouterr().err.splitlines()
+
+    assert codes == [3, 1]
+    assert [one.startswith("vendororders: cannot lock account") for one in said] == [
+        *(True, False),  # and of the second purge the first account alone
+        True,
+    ]
 
 
 def test_a_reader_of_the_database_is_told_of(

@@ -32,7 +32,6 @@ from canaries import (
 from s3 import S3, s3_server
 from stores import Database, relations_with
 
-from vendororders_async.errors import SinkError
 from vendororders_async.models.retail_procurement import OrderStatus
 from vendororders_async.sinks import open_sink
 from vendororders_async.sinks.base import (
@@ -325,14 +324,3 @@ async def test_a_reader_of_a_folder_finds_its_lines(tmp_path: Path) -> None:
     assert [one.purchase_order_number for one in (*first, *rest)] == numbers
     assert b"CANARY" in first[0].document
     assert not any(b"CANARY" in one.document for one in rest)
-
-
-async def test_a_damaged_folder_is_not_taken_for_forgotten(tmp_path: Path) -> None:
-    """A line that cannot be read might name anybody: it is said which."""
-    async with NdjsonSink(tmp_path / "store", now=lambda: NOW) as sink:
-        await store(sink, page(direct("A1")))
-        [file] = tmp_path.rglob("*.ndjson")
-        file.write_bytes(b"CANARY\n" + file.read_bytes())
-
-        with pytest.raises(SinkError, match="line 1 is damaged"):
-            await forget(sink)

@@ -305,12 +305,20 @@ async def test_a_bucket_has_no_object_of_an_account_that_is_gone(s3: S3, bucket:
     assert found == {".locks", "vendororders-parquet.json"}
 
 
-async def test_a_damaged_file_is_not_taken_for_forgotten(tmp_path: Path) -> None:
-    """What cannot be read might name anybody: it is said which."""
-    async with ParquetSink(tmp_path / "store", now=lambda: NOW) as sink:
-        await store(sink, page(direct("A1")))
-        [file] = tmp_path.rglob("*.parquet")
-        file.write_bytes(file.read_bytes()[:-20])
+async def test_a_damaged_object_is_not_taken_for_forgotten(s3: S3, bucket: str) -> None:
+    """It is named; and since it may hold orders of other windows, all of them are to go."""
+    async with ParquetSink(s3.url(bucket), now=lambda: NOW) as sink:
+        await filled(sink)
+        fs = pytest.importorskip("pyarrow.fs")
+        infos = s3.system().get_file_info(fs.FileSelector(bucket, recursive=True))
+        [path] = [one.path for one in infos if one.base_name.startswith("20261114")]
+        with s3.system().open_input_file(path) as source:
+            whole = source.readall()
+        with s3.system().open_output_stream(path) as target:
+            target.write(whole[:-20])
+        purged = await forget(sink, NOW + DAY)
 
-        with pytest.raises(SinkError, match=file.name):
-            await forget(sink)
+    assert purged.order_count == 2
+    assert [one.partition(".parquet ")[2] for one in purged.damaged] == [
+        "is damaged; move its folder away and backfill again"
+    ]

@@ -59,8 +59,10 @@ def command(
     owner; and other jobs that write into it wait meanwhile.
 
     Exits with 0 when it is gone, 1 when the sink cannot be used or knows no such account, 2
-    when it is not said what is to go, 3 when an account is in use by another run, or somebody
-    who reads the database keeps old bytes in it: run it again.
+    when it is not said what is to go, 3 when something had to be left, and all else is done:
+    an account is in use by another run, or somebody who reads the database keeps old bytes in
+    it: run it again; or a file is damaged and not known to be forgotten: do with it what is
+    said, and run it again. An account that goes as a whole takes damaged files with it.
     """
     if pii_older_than is None and not accounts:
         raise click.UsageError("say what is to go: --pii-older-than AGE, or --account NAME")
@@ -81,6 +83,8 @@ def command(
             say(f"vendororders: {one.error}")
         elif not quiet:
             say(line_of(one, f"would be {verb}" if dry_run else verb))
+        for file in one.purged.damaged:
+            say(f"vendororders: {file}")
     if summary.leftovers is not None:
         say(f"vendororders: {summary.leftovers}")
     return COMPLETE if summary.complete else INCOMPLETE

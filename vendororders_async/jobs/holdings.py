@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import datetime
 from functools import cache
 from itertools import pairwise
@@ -167,6 +167,7 @@ async def _counts(sink: Sink) -> dict[tuple[str, str], int]:
     if isinstance(sink, CountsOrders):
         return await sink.order_counts()
     counts: Counter[tuple[str, str]] = Counter()
-    async for batch in sink.orders():
-        counts.update((order.account, order.api) for order in batch)
+    async with aclosing(sink.orders()) as batches:
+        async for batch in batches:
+            counts.update((order.account, order.api) for order in batch)
     return counts

@@ -11,6 +11,7 @@ import msgspec
 from .. import clock
 from ..errors import InvalidArgument, SinkError
 from ..sinks import open_sink
+from ..sinks.account_lock import CannotLock
 from ..sinks.base import PurgeableSink, Purged
 from ..sinks.urls import masked
 
@@ -36,7 +37,9 @@ class PurgeSummary(msgspec.Struct, frozen=True):
     @property
     def complete(self) -> bool:
         """Whether everything that was to go is gone."""
-        return self.leftovers is None and not any(one.error for one in self.accounts)
+        return self.leftovers is None and not any(
+            one.error or one.purged.damaged for one in self.accounts
+        )
 
 
 async def purge(
@@ -56,7 +59,8 @@ async def purge(
     was placed longer ago, out of its earlier versions and out of the quarantine; the rest of
     an order stays. *accounts* are patterns then (``acme-*``), and all if there is none.
     Without it they are names, and everything about them goes: orders, windows, submissions.
-    With *dry_run* it is only counted. An account that another run holds is left and named.
+    With *dry_run* it is only counted. An account that another run holds is left and named, and
+    so is, with an age, a file that is damaged.
 
     Amazon wants personal information kept no longer than 30 days after delivery, and
     encrypted at rest. Delivery is not in its API, so the order's date counts, which is
@@ -84,7 +88,10 @@ async def purge(
             found = [await _purged(sink, one, before, dry_run=True) for one in chosen]
             return PurgeSummary(tuple(map(AccountPurge, chosen, found)))
     async with _opened(to, now) as sink:
-        done = tuple([await _purge(sink, one, before) for one in chosen])
+        refused: list[CannotLock] = []
+        done = tuple([await _purge(sink, one, before, refused) for one in chosen])
+        if refused and len(refused) == len(chosen):
+            raise refused[0]
         return PurgeSummary(done, await _scrub(sink))
 
 
@@ -131,11 +138,15 @@ async def _purged(
     return await sink.purge_people(account, before, dry_run=dry_run)
 
 
-async def _purge(sink: PurgeableSink, account: str, before: datetime | None) -> AccountPurge:
+async def _purge(
+    sink: PurgeableSink, account: str, before: datetime | None, refused: list[CannotLock]
+) -> AccountPurge:
     try:
         async with sink.lock(account):
             return AccountPurge(account, await _purged(sink, account, before))
     except SinkError as error:
+        if isinstance(error, CannotLock):
+            refused.append(error)
         return AccountPurge(account, error=str(error))
 
 

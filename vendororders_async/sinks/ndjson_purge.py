@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,14 +17,15 @@ from typing import TypeVar
 import msgspec
 
 from ..clock import format_stored
-from ..errors import SinkError
 from ..models.lenient import REFUSED
 from ..operations import STATUSES
 from . import ndjson_files as files
 from .base import Purged
-from .compression import compressing, compression_of, open_lines
+from .compression import compressing, compression_of
+from .damage import DamagedFile
 from .due import DueIndex
 from .ndjson_quarantine import QUARANTINE, Quarantine
+from .ndjson_reader import read_lines
 from .people import NAMING_API, held_without_people, ordered_at, without_people
 
 T = TypeVar("T")
@@ -90,11 +92,12 @@ class PurgeableFolder(ABC):
             purged = Purged()
             for file in people.files:
                 purged += await run(partial(people.redact, file))
-            return purged + await run(
+            purged += await run(
                 lambda: people.redact_quarantine(
                     Quarantine(folder / QUARANTINE, account, NAMING_API)
                 )
             )
+            return purged + Purged(damaged=tuple(people.damaged.values()))
         finally:
             await run(people.close)
 
@@ -105,11 +108,12 @@ class PurgeableFolder(ABC):
 class _People:
     """The people in an account's orders: first all files are taken in, then redacted.
 
-    Every method blocks for one file.
+    Every method blocks for one file. One that is damaged stays as it is, and is named.
     """
 
     def __init__(self, folder: Path, before: datetime, *, dry_run: bool) -> None:
         self.files = list(_files(folder))
+        self.damaged: dict[Path, str] = {}
         self.close = (index := DueIndex()).close
         self._index = index
         self._before = before
@@ -117,12 +121,13 @@ class _People:
 
     def take_in(self, file: Path) -> None:
         """Note whose lines are in *file*, and when they were ordered."""
-        for _, seen_at, raw in _lines(file):
-            self._index.saw(_number(raw), ordered_at(raw), format_stored(seen_at))
+        with self._damage_noted(file):
+            for _, seen_at, raw in read_lines(file):
+                self._index.saw(_number(raw), ordered_at(raw), format_stored(seen_at))
 
     def redact(self, file: Path) -> Purged:
         """Write *file* anew if it has people in it that are to be forgotten."""
-        if not any(raw for _, raw in self._redacted(file)):
+        if file in self.damaged or not any(raw for _, raw in self._redacted(file)):
             return Purged()
         if self._dry_run:
             return self._index.counted(_number(raw) for _, raw in self._redacted(file) if raw)
@@ -149,19 +154,28 @@ class _People:
     def redact_quarantine(self, quarantine: Quarantine) -> Purged:
         """Do the same with what could not be decoded."""
         count = 0
-        for held in quarantine.read():
-            redacted = held_without_people(held, self._before)
-            if redacted is None:
-                continue
-            count += 1
-            if not self._dry_run:
-                quarantine.add(redacted)
-                quarantine.remove(held.digest)
+        for file in quarantine.files():
+            with self._damage_noted(file):
+                held = quarantine.read_file(file)
+                redacted = held_without_people(held, self._before) if held else None
+                if redacted is None:
+                    continue
+                count += 1
+                if not self._dry_run:
+                    quarantine.add(redacted)
+                    file.unlink(missing_ok=True)
         return Purged(quarantine_count=count)
+
+    @contextmanager
+    def _damage_noted(self, file: Path) -> Iterator[None]:
+        try:
+            yield
+        except DamagedFile as error:
+            self.damaged[file] = str(error)
 
     def _redacted(self, file: Path) -> Iterator[tuple[bytes, bytes]]:
         """Yield each line as it is to be, and what was its document if that changes."""
-        for line, seen_at, raw in _lines(file):
+        for line, seen_at, raw in read_lines(file):
             redacted = None
             if self._index.is_due(_number(raw), self._before):
                 redacted = without_people(raw)
@@ -181,14 +195,19 @@ def _count(folder: Path, account: str) -> Purged:
         for api in sorted(folder.glob("*/")):
             for file in _files(api):
                 if file.parent.name != STATUSES.name:
-                    purged += index.counted(
-                        (_number(raw) for *_, raw in _lines(file)), api.name
-                    )
-            held = Quarantine(api / QUARANTINE, account, api.name).read()
+                    purged += index.counted(_readable_numbers(file), api.name)
+            held = Quarantine(api / QUARANTINE, account, api.name).files()
             purged += Purged(quarantine_count=len(held))
     finally:
         index.close()
     return purged
+
+
+def _readable_numbers(file: Path) -> Iterator[bytes]:
+    """Yield the orders' numbers in *file* as far as it can be read: it goes, damaged or not."""
+    with suppress(DamagedFile):
+        for *_, raw in read_lines(file):
+            yield _number(raw)
 
 
 def _remove(folder: Path) -> None:
@@ -211,19 +230,6 @@ def _files(folder: Path) -> Iterator[Path]:
     for stream in sorted(folder.glob("*/")):
         for file, _, _ in (*files.named_files(stream), *files.partial_files(stream)):
             yield file
-
-
-def _lines(file: Path) -> Iterator[tuple[bytes, datetime, bytes]]:
-    """Yield the lines of *file*, each with its time and its document."""
-    with open_lines(file) as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                _, _, seen_at, raw = files.parse_line(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                if file.suffix == files.PARTIAL:
-                    return  # it is being written
-                raise SinkError(f"{file}: line {number} is damaged") from None
-            yield line, seen_at, raw
 
 
 def _number(raw: bytes) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from ..clock import format_stored
 from . import ndjson_files as files
 from . import parquet_names as names
 from .base import Ledger, Purged, StoredOrder
+from .damage import DamagedFile
 from .due import DueIndex
 from .ndjson_quarantine import quarantine_file
 from .parquet_names import Entry, Found
@@ -117,7 +119,7 @@ class PurgeableStore(ABC):
                 purged += await run(partial(people.count_spool, spool))
             for held in people.quarantine:
                 purged += await run(partial(people.redact_quarantined, held))
-            return purged
+            return purged + Purged(damaged=tuple(people.damaged.values()))
         finally:
             await run(people.close)
 
@@ -149,7 +151,7 @@ class _Spool(NamedTuple):
 class _People:
     """The people in an account's orders: first all files are taken in, then redacted.
 
-    Every method blocks for one file.
+    Every method blocks for one file. One that is damaged stays as it is, and is named.
     """
 
     def __init__(self, shelf: Shelf, account: str, before: datetime, *, dry_run: bool) -> None:
@@ -164,10 +166,11 @@ class _People:
         self.spools = _spools(shelf, account, files.safe(NAMING_API))
         self.close = (index := DueIndex()).close
         self._index = index
+        self.damaged: dict[Found, str] = {}
 
     def take_in(self, file: Found) -> None:
         """Note whose rows are in *file*, and when they were ordered."""
-        with GroupReader(self._shelf, file.entry.key) as groups:
+        with self._damage_noted(file), GroupReader(self._shelf, file.entry.key) as groups:
             for group in range(len(groups.sizes)):
                 table = groups.read(group, _DATED)
                 dates = stored_times(table, *_DATED[1:])
@@ -176,20 +179,28 @@ class _People:
 
     def redact(self, file: Found) -> Purged:
         """Write *file* anew if it has people in it that are to be forgotten."""
+        purged = Purged()
+        if file not in self.damaged:
+            with self._damage_noted(file):
+                purged = self._redact(file)
+        return purged
+
+    def _redact(self, file: Found) -> Purged:
         with GroupReader(self._shelf, file.entry.key) as groups:
-            purged = self._index.counted(
+            numbers = [
                 number
                 for group in range(len(groups.sizes))
                 for number, _ in self._left(groups.read(group, _FORGOTTEN)).values()
-            )
-            if purged != Purged() and not self._dry_run:
+            ]
+            if numbers and not self._dry_run:
                 self._write_anew(file, groups)
-        return purged
+        return self._index.counted(numbers)  # last: what is damaged is not counted
 
     def redact_quarantined(self, file: Found) -> Purged:
         """Do the same with one document that could not be decoded."""
-        key = file.entry.key
-        held = read_quarantined(self._shelf, self._account, file.api, key)
+        key, held = file.entry.key, None
+        with self._damage_noted(file):
+            held = read_quarantined(self._shelf, self._account, file.api, key)
         redacted = held_without_people(held, self._before) if held else None
         if redacted is None:
             return Purged()
@@ -200,6 +211,13 @@ class _People:
                 self._put(anew, file.entry, lambda aside: files.append(aside, kept))
             self._shelf.remove(key)
         return Purged(quarantine_count=1)
+
+    @contextmanager
+    def _damage_noted(self, file: Found) -> Iterator[None]:
+        try:
+            yield
+        except DamagedFile as error:
+            self.damaged[file] = str(error)
 
     def take_in_spool(self, spool: _Spool) -> None:
         """Note whose lines are in *spool*."""
@@ -273,10 +291,14 @@ def _count(shelf: Shelf, file: Found, index: DueIndex) -> Purged:
         return Purged(quarantine_count=int(not file.name.endswith(files.PARTIAL)))
     if not _has_orders(file):
         return Purged()
-    with GroupReader(shelf, file.entry.key) as groups:
-        tables = (groups.read(group, [_NUMBER]) for group in range(len(groups.sizes)))
-        numbers = (one for table in tables for one in _texts(table, _NUMBER)[0])
-        return index.counted(numbers, file.api)
+    return index.counted(_readable_numbers(shelf, file), file.api)
+
+
+def _readable_numbers(shelf: Shelf, file: Found) -> Iterator[bytes]:
+    """Yield the orders' numbers in *file* as far as it can be read: it goes, damaged or not."""
+    with suppress(DamagedFile), GroupReader(shelf, file.entry.key) as groups:
+        for group in range(len(groups.sizes)):
+            yield from _texts(groups.read(group, [_NUMBER]), _NUMBER)[0]
 
 
 def _count_spool(spool: _Spool, index: DueIndex) -> Purged:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ..models.direct_fulfillment import Order
 from ..pages import decode_document
 from .base import Purged
@@ -61,12 +63,12 @@ async def forget_people(*, versions: Forget, orders: Forget, quarantine: Forget)
 
 async def forget_documents(delete: Callable[[str], Awaitable[int]]) -> Purged:
     """Delete everything; *delete* does it with a portion of a table, and counts."""
-    counts = dict.fromkeys(COUNTED.values(), 0)
+    purged = Purged()
     for table in DOCUMENTS:
         while deleted := await delete(table):
-            if table in COUNTED:
-                counts[COUNTED[table]] += deleted
-    return Purged(**counts)
+            if (kind := COUNTED.get(table)) is not None:
+                purged += msgspec.convert({kind: deleted}, Purged)
+    return purged
 
 
 def redacted(found: Sequence[tuple[Key, bytes]]) -> list[Redacted]:
