@@ -86,8 +86,12 @@ async def fill(url: str, *numbers: str) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "parquet:"])
 def test_tables_go_into_a_bucket(tmp_path: Path, bucket: Bucket, prefix: str) -> None:
-    """Two objects, replaced by the next export; nothing is left beside them, or on the disk."""
+    """Two objects, replaced by the next export; nothing is left beside them, or on the disk.
+
+    Nor does what a killed export has left there stay.
+    """
     (tmp_path / "aside").mkdir()
+    (tmp_path / "aside" / ".vendororders-export.killed_1.part").write_bytes(b"PAR1")
     found = []
     for numbers in (["A1", "A2"], ["B1"]):
         source = f"sqlite:{tmp_path}/{len(numbers)}.db"

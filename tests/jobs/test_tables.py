@@ -170,6 +170,6 @@ def test_a_table_of_nothing_has_its_columns(tmp_path: Path) -> None:
 
 def test_its_repr_has_no_password() -> None:
     """A notebook shows what a cell returns."""
-    orders = read_orders("postgres://user:secret@host/db")
+    orders = read_orders("postgres://user:s3cret@host/db")
 
-    assert "secret" not in repr(orders) + repr(orders.lines())
+    assert "s3cret" not in repr(orders) + repr(orders.lines())

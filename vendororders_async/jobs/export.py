@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+)
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -18,7 +23,8 @@ from ..clock import whole_second
 from ..errors import ConfigurationError
 from ..sinks import Sink, UnknownSink, open_sink
 from ..sinks.base import Arrival, Ledger
-from ..sinks.ndjson import EXPORTED, NdjsonSink
+from ..sinks.damage import EXPORTED
+from ..sinks.ndjson import NdjsonSink
 from ..sinks.ndjson_stream import NdjsonStream
 from ..sinks.tables import Tables, open_tables
 from ..windows import Window
@@ -74,8 +80,8 @@ async def export(
     accounts: set[str] = set()
     async with reader:
         await check_patterns(reader, patterns)
-        async with opening as target:
-            async for contents in stored_orders(reader, patterns):
+        async with opening as target, aclosing(stored_orders(reader, patterns)) as batches:
+            async for contents in batches:
                 good = [one for one in contents if one.document.content is not None]
                 await target.add(good)
                 accounts.update(one.order.account for one in contents)

@@ -6,6 +6,7 @@ import asyncio
 import warnings
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
@@ -135,14 +136,16 @@ async def _read(
     undecodable = 0
     async with opening as reader:
         await check_patterns(reader, choice.patterns)
-        async for contents in stored_orders(reader, choice.patterns, choice.api):
-            if stop.is_set():
-                raise asyncio.CancelledError
-            waiting += map(_decoded, contents)
-            undecodable += sum(one.document.content is None for one in contents)
-            if len(waiting) >= _AT_ONCE:
-                tables += groups.add(waiting)
-                waiting = []
+        orders = stored_orders(reader, choice.patterns, choice.api)
+        async with aclosing(orders) as batches:
+            async for contents in batches:
+                if stop.is_set():
+                    raise asyncio.CancelledError
+                waiting += map(_decoded, contents)
+                undecodable += sum(one.document.content is None for one in contents)
+                if len(waiting) >= _AT_ONCE:
+                    tables += groups.add(waiting)
+                    waiting = []
     tables += groups.add(waiting)
     return [*tables, groups.rest()], undecodable
 

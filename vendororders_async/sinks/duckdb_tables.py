@@ -5,8 +5,8 @@ https://duckdb.org/docs/guides/python/sql_on_arrow
 
 from __future__ import annotations
 
+import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from ..errors import SinkError, one_line
 from .arrow_tables import RowGroups, bare_order_batch, line_batch
+from .claims import Claim
 from .columns import StoredContent
 from .ndjson_files import errors_explained, settle
 from .writer_thread import WriterThread
@@ -59,7 +60,8 @@ class DuckDbTables:
         self._path = Path(path)
         self._thread = WriterThread("duckdb")
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._folder: Path | None = None  # private; a new database is made in it
+        self._claim: Claim | None = None  # a private folder: what does not fit into memory
+        self._made: Path | None = None  # a new database, which is made in there
         self._groups = {
             name: RowGroups(batch_of, _ROW_COUNT) for name, batch_of in _TABLES.items()
         }
@@ -92,10 +94,10 @@ class DuckDbTables:
             for name, groups in self._groups.items():
                 self._insert(name, groups.rest())
             self._commit()
-            if self._folder is not None:
+            if self._made is not None:
                 if self._path.exists():
                     raise SinkError(f"somebody else made {self._path} meanwhile; export again")
-                settle(self._folder / self._path.name, self._path)
+                settle(self._made, self._path)
 
         await self._run(job)
 
@@ -103,13 +105,15 @@ class DuckDbTables:
         if not self._path.parent.is_dir():
             raise SinkError(f"there is no directory {self._path.parent}; make it first")
         file = self._path
-        if not file.exists():
-            self._folder = Path(tempfile.mkdtemp(prefix=f".{file.name}.", dir=file.parent))
-            file = self._folder / file.name
-        elif not _is_database(file):
+        is_new = not file.exists()
+        if not (is_new or _is_database(file)):
             raise SinkError(f"cannot use {file}: {_NO_DATABASE}")
-        self._connection = duckdb.connect(file)
-        if self._folder is not None:
+        self._claim = Claim(file, is_folder=True)
+        if is_new:
+            file = self._made = self._claim.path / file.name
+        spills_to = str(self._claim.path / "spilt")
+        self._connection = duckdb.connect(file, config={"temp_directory": spills_to})
+        if is_new:
             file.chmod(0o600)
         self._refuse_others(self._connection)
         self._connection.execute("BEGIN")
@@ -133,8 +137,9 @@ class DuckDbTables:
 
     def _commit(self) -> None:
         if self._connection is not None:
-            self._connection.execute("COMMIT")
-            self._disconnect()  # which writes all of it into the one file
+            with _private_files():
+                self._connection.execute("COMMIT")
+                self._disconnect()  # which writes all of it into the one file
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -144,8 +149,9 @@ class DuckDbTables:
     def _close(self) -> None:
         with suppress(duckdb.Error):  # a full disk, once more
             self._disconnect()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._claim is not None:
+            shutil.rmtree(self._claim.path, ignore_errors=True)
+            self._claim.release()
 
     async def _run(self, job: Callable[[], None]) -> None:
         """Do *job* in the thread."""
@@ -155,6 +161,20 @@ class DuckDbTables:
                 job()
 
         await self._thread.run(guarded)
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """Let nobody else read the log (``.wal``) that DuckDB makes beside a database to commit.
+
+    It asks nobody for the mode. All threads share the mask: what another one makes meanwhile
+    is private, too.
+    """
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _is_database(path: Path) -> bool:

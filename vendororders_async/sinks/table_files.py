@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol, Self
 
 from ..errors import SinkError
+from .claims import Claim
 from .columns import StoredContent
-from .ndjson_files import PARTIAL, errors_explained, settle
+from .ndjson_files import errors_explained, settle
 from .writer_thread import WriterThread
 
 MARKERS = "vendororders*.json"  # what says that a place is a store of ours, of any kind
@@ -85,20 +85,19 @@ class Folder:
 class _AsideFile:
     def __init__(self, path: Path) -> None:
         self._path = path
-        descriptor, aside = tempfile.mkstemp(  # 0600 by itself
-            prefix=f".{path.name}.", suffix=PARTIAL, dir=path.parent
-        )
-        self._aside = Path(aside)
-        self.file: IO[bytes] = os.fdopen(descriptor, "wb")
+        self._claim = Claim(path)
+        self.file: IO[bytes] = os.fdopen(self._claim.opened(), "wb")
 
     def settle(self) -> None:
         self.file.close()
-        settle(self._aside, self._path)
+        settle(self._claim.path, self._path)
+        self._claim.release()
 
     def discard(self) -> None:
         with suppress(OSError):  # a full disk, once more
             self.file.close()
-        self._aside.unlink(missing_ok=True)
+        self._claim.path.unlink(missing_ok=True)
+        self._claim.release()
 
 
 class TableFiles:
