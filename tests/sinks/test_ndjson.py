@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import resource
+import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
+from looking import doubled
 
 from vendororders_async.errors import ConfigurationError, SinkError
 from vendororders_async.models.retail_procurement import Order
@@ -149,6 +154,40 @@ def test_only_a_torn_line_is_cut_off(tmp_path: Path, content: bytes, left: bytes
     assert size == len(left)
 
 
+async def test_a_folder_that_was_left_without_a_name_gets_one(tmp_path: Path) -> None:
+    """A run may have been killed, or the disk full, between the two."""
+    root = tmp_path / "store"
+    await filled(root)
+    [named] = root.rglob("account.json")
+    named.unlink()
+    await filled(root)
+    async with NdjsonSink(root, read_only=True) as sink:
+        numbers = [one.purchase_order_number async for some in sink.orders() for one in some]
+
+    assert numbers == ["A1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "marker"),
+    [("ndjson", "vendororders.json"), ("parquet", "vendororders-parquet.json")],
+)
+async def test_half_a_marker_is_cleared_up_once_it_is_nobodys(
+    tmp_path: Path, kind: str, marker: str
+) -> None:
+    """What a killed run left goes a minute later; what another writes now stays."""
+    root = tmp_path / "store"
+    async with open_sink(f"{kind}:{root}"):
+        pass
+    old, new = root / f".{marker}.1.part", root / f".{marker}.2.part"
+    for one in (old, new):
+        one.touch()
+    os.utime(old, (0, 0))
+    async with open_sink(f"{kind}:{root}"):
+        pass
+
+    assert (old.exists(), new.exists()) == (False, True)
+
+
 async def test_a_line_keeps_the_documents_bytes() -> None:
     """Digits, escapes, order of keys and blanks are as Amazon sent them."""
     raw = b'{"z": 1.10, "a" :1E400,"u":"\\u00e9\xc3\xa9\\u0000","z":-0}'
@@ -233,3 +272,60 @@ async def test_lines_are_json(tmp_path: Path) -> None:
     assert [list(msgspec.json.decode(line)) for line in file.read_bytes().splitlines()] == [
         ["account", "api", "seen_at", "document"]
     ]
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """Let each write fail in its middle that would go past *size* bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "ndjson+gzip", "ndjson+zstd", "parquet"])
+async def test_a_write_that_fails_in_its_middle_leaves_no_half_line(
+    tmp_path: Path, kind: str
+) -> None:
+    """What was whole before it stays, and what is written after it is whole as well."""
+    url = f"{kind}:{tmp_path}/store"
+    raws = [b'{"purchaseOrderNumber": "%s"}' % name for name in (b"A1", b"B1", b"C1")]
+    async with open_sink(url) as sink, sink.lock("acme/us"):
+        begun_at = await sink.begin(LEDGER, WINDOW)
+        await sink.write(page(raws[0]))
+        [partial] = (tmp_path / "store").rglob(".*.part")
+        most = partial.stat().st_size + 20
+        with no_file_larger_than(most), pytest.raises(SinkError, match="limit"):
+            await sink.write(page(raws[1]))
+        await sink.write(page(raws[2]))
+        await sink.finish(LEDGER, FinishedWindow(WINDOW, begun_at))
+        numbers = [one.purchase_order_number async for some in sink.orders() for one in some]
+
+    assert sorted(numbers) == ["A1", "C1"]
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "ndjson+gzip", "ndjson+zstd", "parquet"])
+async def test_half_a_line_of_a_killed_run_is_read_again_with_its_window(
+    tmp_path: Path, kind: str
+) -> None:
+    """The lines before it are kept, the window is not claimed, and then all of it is there."""
+    place, killed = tmp_path / "store", tmp_path / "killed"
+    raws = [b'{"purchaseOrderNumber": "%s"}' % name for name in (b"A1", b"B1")]
+    async with open_sink(f"{kind}:{place}") as sink, sink.lock("acme/us"):
+        await sink.write(page(*raws))
+        shutil.copytree(place, killed)
+    [partial] = killed.rglob(".*.part")
+    partial.write_bytes(partial.read_bytes()[:-10])
+    async with open_sink(f"{kind}:{killed}") as sink, sink.lock("acme/us"):
+        kept = [one.purchase_order_number async for some in sink.orders() for one in some]
+        claimed = await sink.windows(LEDGER)
+        begun_at = await sink.begin(LEDGER, WINDOW)
+        await sink.write(page(*raws))
+        await sink.finish(LEDGER, FinishedWindow(WINDOW, begun_at))
+        numbers = [one.purchase_order_number async for some in sink.orders() for one in some]
+
+    assert (kept, claimed) == (["A1"], [])
+    assert sorted(numbers) == ["A1", "B1"]
+    assert await asyncio.to_thread(doubled, f"{kind}:{killed}") == []

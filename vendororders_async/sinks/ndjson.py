@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, TypeVar
@@ -28,6 +28,7 @@ from .base import (
 )
 from .brought import Brought
 from .compression import Compression, check
+from .damage import EXPORTED
 from .ndjson_purge import PurgeableFolder
 from .ndjson_quarantine import QUARANTINE, Quarantine
 from .ndjson_reader import count_orders, newest_orders, read_states
@@ -35,8 +36,6 @@ from .rows import digest_of
 from .writer_thread import WriterThread
 
 T = TypeVar("T")
-
-EXPORTED = "exported"  # the stream of what came out of another sink
 
 
 class NdjsonSink(PurgeableFolder):
@@ -74,7 +73,9 @@ class NdjsonSink(PurgeableFolder):
         self._begun: dict[tuple[Ledger, Window], datetime] = {}
         self._open: dict[Path, str] = {}  # files of windows not finished, and their accounts
         self._unsynced: set[Path] = set()
+        self._named: set[str] = set()  # accounts whose folders say whose they are
         self._kept: dict[Ledger, Path] = {}
+        self._has_told = False
         self._brought = Brought()
 
     def __repr__(self) -> str:
@@ -111,6 +112,9 @@ class NdjsonSink(PurgeableFolder):
             try:
                 with files.errors_explained(self._root):
                     self._forget(account)
+            except SinkError:
+                self._has_told = True
+                raise
             finally:
                 lock.release()
 
@@ -176,8 +180,10 @@ class NdjsonSink(PurgeableFolder):
             folder = self._folder(ledger)
             name = files.window_name(finished, ledger.source)
             partial = folder / files.partial_name(finished.window, ledger.source)
-            files.append(partial, b"")  # a window may hold nothing
+            if partial not in self._open:  # where its lines are gone, it is not finished
+                files.append(partial, b"")  # a window may hold nothing
             self._sync()
+            self._loosen(files.overlapping(partial, self._open))
             stamp = self._now().timestamp()
             os.utime(partial, (stamp, stamp))
             if any((folder / f"{name}{one}").exists() for one in Compression):
@@ -220,7 +226,8 @@ class NdjsonSink(PurgeableFolder):
         quarantine = self._quarantine(ledger.account, ledger.api)
 
         def job() -> None:
-            self._sync()
+            # where a reader finds it, whatever becomes of this run
+            self._loosen([one for one in self._open if one.parent == self._folder(ledger)])
             quarantine.remove(quarantined.digest)
 
         await self._change(job)
@@ -229,15 +236,16 @@ class NdjsonSink(PurgeableFolder):
         """Return all streams of all accounts that there are files of."""
         return await self._run(lambda: read_states(self._root))
 
-    async def orders(self) -> AsyncIterator[list[StoredOrder]]:
+    async def orders(self) -> AsyncGenerator[list[StoredOrder], None]:
         """Yield every order once, in its newest version, some at a time."""
         thread, sources = self._running(), newest_orders(self._root)
-        while newest := await self._run(lambda: next(sources, None)):
-            try:
+        try:
+            while newest := await self._run(lambda: next(sources, None)):
                 while batch := await self._run(newest.next):
                     yield batch
-            finally:
-                await thread.run_surely(newest.close)
+        finally:
+            # also what was opened for a caller who was cancelled by then
+            await thread.run_surely(sources.close)
 
     async def order_counts(self) -> dict[tuple[str, str], int]:
         """Return how many orders there are, by account and API."""
@@ -296,16 +304,17 @@ class NdjsonSink(PurgeableFolder):
         return self._brought.add(ledger, document.content, digest)
 
     def _make_folder(self, ledger: Ledger) -> None:
-        """Make the folders that files of *ledger* go into."""
+        """Make the folders that files of *ledger* go into; the account's is named first."""
         folder = self._folder(ledger)
-        if folder.is_dir():
+        if ledger.account in self._named and folder.is_dir():
             return
-        for one in (folder.parent.parent, folder.parent, folder):
-            one.mkdir(mode=0o700, exist_ok=True)
         named = folder.parent.parent / files.ACCOUNT
+        files.make_folders(named.parent)
         if not named.exists():
             kept = files.AccountFile(ledger.account)
             files.replace_file(named, msgspec.json.encode(kept))
+        self._named.add(ledger.account)
+        files.make_folders(folder)
 
     def _touch(self, account: str) -> None:
         """Note that something was written for *account* now."""
@@ -335,17 +344,25 @@ class NdjsonSink(PurgeableFolder):
                 partial.unlink()
 
     def _close(self) -> None:
-        with files.errors_explained(self._root):
+        # what cannot be let go of stays for the next run, and whoever held the lock knows it
+        with suppress(*[SinkError] * self._has_told), files.errors_explained(self._root):
             self._forget()
+
+    def _loosen(self, partials: Sequence[Path]) -> None:
+        """Let what is in *partials* appear in files that claim no window."""
+        for partial in partials:
+            del self._open[partial]
+            self._unsynced.discard(partial)
+            files.adopt(partial, self._now(), self._compression)
 
     def _forget(self, account: str | None = None) -> None:
         """Let go of the windows that are not finished, those of *account* or all."""
         for key in [key for key in self._begun if account in {None, key[0].account}]:
             del self._begun[key]
-        for partial in [one for one, owner in self._open.items() if account in {None, owner}]:
-            del self._open[partial]
-            self._unsynced.discard(partial)
-            files.adopt(partial, self._now(), self._compression)
+        left = [one for one, owner in self._open.items() if account in {None, owner}]
+        if left:
+            files.check_still_there(self._root)
+        self._loosen(left)
         for ledger in [one for one in self._kept if account in {None, one.account}]:
             self._kept.pop(ledger).unlink(missing_ok=True)
 
@@ -362,7 +379,12 @@ class NdjsonSink(PurgeableFolder):
         """Do the same with what changes the store."""
         if self._read_only:
             raise SinkError(f"cannot use {self._root}: it is open for reading")
-        return await self._run(job)
+
+        def checked() -> T:
+            files.check_still_there(self._root)
+            return job()
+
+        return await self._run(checked)
 
     def _running(self) -> WriterThread:
         if self._thread is None:

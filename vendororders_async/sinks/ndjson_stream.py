@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Self
 
 from .. import clock
 from ..errors import SinkError
+from ..terminals import for_output
 from ..windows import FinishedWindow, Window
 from .base import Arrival, Ledger, Outcome, Quarantined, StoredOrder, StreamState, Written
 from .ndjson_files import line_of, line_of_order, write_all
@@ -118,7 +119,7 @@ class NdjsonStream:
         """Return none."""
         return []
 
-    async def orders(self) -> AsyncIterator[list[StoredOrder]]:
+    async def orders(self) -> AsyncGenerator[list[StoredOrder], None]:
         """Yield none."""
         nothing: list[list[StoredOrder]] = []
         for batch in nothing:
@@ -128,7 +129,7 @@ class NdjsonStream:
         def job() -> None:
             # Past Python's own buffer, which would complain once more at the very end
             try:
-                write_all(self._descriptor, lines)
+                write_all(self._descriptor, for_output(lines, self._descriptor))
             except BrokenPipeError:
                 raise SinkError("nobody reads standard output any more") from None
             except OSError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -78,6 +78,7 @@ class ParquetSink(PurgeableStore):
         self._unsynced: set[Path] = set()
         self._named: set[str] = set()  # accounts whose names are stored
         self._wrote: dict[str, datetime] = {}
+        self._has_told = False  # what was not let go of is known to whoever held the lock
         self._brought = Brought()
 
     def __repr__(self) -> str:
@@ -114,8 +115,12 @@ class ParquetSink(PurgeableStore):
                 raise
             finally:
                 # What fails now is tried again on closing, or by whoever takes over.
-                with suppress(*[SinkError] * is_cancelled):
+                try:
                     await thread.run_surely(lambda: self._forget(account))
+                except SinkError:
+                    self._has_told = not is_cancelled
+                    if self._has_told:
+                        raise
 
     async def windows(self, ledger: Ledger) -> list[FinishedWindow]:
         """Return the windows that are finished; one for each time one was read."""
@@ -177,6 +182,7 @@ class ParquetSink(PurgeableStore):
             spools = [own] if own in self._open else []
             if self._shelf.keeps_spool:
                 self._sync()
+                self._loosen(files.overlapping(own, self._open))
             else:
                 spools += self._carry(own, ledger)
             key = names.window_key(ledger, finished)
@@ -218,10 +224,8 @@ class ParquetSink(PurgeableStore):
         folder = names.quarantine_key(ledger.account, ledger.api)
 
         def job() -> None:
-            if self._shelf.keeps_spool:
-                self._sync()
-            else:
-                self._loosen([one for one, owner in self._open.items() if owner == ledger])
+            # where a reader finds it, whatever becomes of this run
+            self._loosen([one for one, owner in self._open.items() if owner == ledger])
             self._shelf.remove(f"{folder}/{quarantined.digest}")
 
         await self._change(job)
@@ -230,15 +234,16 @@ class ParquetSink(PurgeableStore):
         """Return all streams of all accounts that there are files of."""
         return await self._run(lambda: read_states(self._shelf))
 
-    async def orders(self) -> AsyncIterator[list[StoredOrder]]:
+    async def orders(self) -> AsyncGenerator[list[StoredOrder], None]:
         """Yield every order once, in its newest version, some at a time."""
         thread, sources = self._running(), newest_orders(self._shelf)
-        while newest := await self._run(lambda: next(sources, None)):
-            try:
+        try:
+            while newest := await self._run(lambda: next(sources, None)):
                 while batch := await self._run(newest.next):
                     yield batch
-            finally:
-                await thread.run_surely(newest.close)
+        finally:
+            # also what was opened for a caller who was cancelled by then
+            await thread.run_surely(sources.close)
 
     async def order_counts(self) -> dict[tuple[str, str], int]:
         """Return how many orders there are, by account and API."""
@@ -260,7 +265,7 @@ class ParquetSink(PurgeableStore):
         )
         if lines:
             partial = self._partial(arrival.ledger, arrival.window)
-            self._make_folder(partial.parent)
+            files.make_folders(partial.parent)
             files.append(partial, lines)
             self._open[partial] = arrival.ledger
             self._unsynced.add(partial)
@@ -304,7 +309,7 @@ class ParquetSink(PurgeableStore):
     def _publish(self, spools: Sequence[Path], ledger: Ledger, key: str) -> None:
         """Make one file of *spools*, and forget them."""
         aside = self._shelf.aside(key)
-        self._make_folder(aside.parent)
+        files.make_folders(aside.parent)
         aside.unlink(missing_ok=True)
         try:
             write_table(aside, ledger, spools)
@@ -320,12 +325,6 @@ class ParquetSink(PurgeableStore):
     def _partial(self, ledger: Ledger, window: Window) -> Path:
         folder = files.stream_folder(self._shelf.spool, ledger)
         return folder / files.partial_name(window, ledger.source)
-
-    def _make_folder(self, folder: Path) -> None:
-        """Make *folder*, private as those that it is in."""
-        missing = [one for one in (folder, *folder.parents) if not one.exists()]
-        for one in reversed(missing):
-            one.mkdir(mode=0o700, exist_ok=True)
 
     def _sync(self) -> None:
         """Wait until the disk has all that was spooled; a window may count on any of it."""
@@ -348,7 +347,8 @@ class ParquetSink(PurgeableStore):
 
     def _close(self) -> None:
         try:
-            self._forget()
+            with suppress(*[SinkError] * self._has_told):
+                self._forget()
         finally:
             self._shelf.close()
 
@@ -356,10 +356,11 @@ class ParquetSink(PurgeableStore):
         """Let go of the windows that are not finished, those of *account* or all."""
         for key in [key for key in self._begun if account in {None, key[0].account}]:
             del self._begun[key]
+        left = [one for one, owner in self._open.items() if account in {None, owner.account}]
+        if left:
+            self._shelf.check_still_there()
         with explained(self._shelf.name):
-            self._loosen(
-                [one for one, owner in self._open.items() if account in {None, owner.account}]
-            )
+            self._loosen(left)
 
     async def _run(self, job: Callable[[], T]) -> T:
         """Return what *job* returns, in the thread."""
@@ -373,7 +374,12 @@ class ParquetSink(PurgeableStore):
     async def _change(self, job: Callable[[], T]) -> T:
         """Do the same with what changes the store."""
         self._check_writable()
-        return await self._run(job)
+
+        def checked() -> T:
+            self._shelf.check_still_there()
+            return job()
+
+        return await self._run(checked)
 
     def _check_writable(self) -> None:
         if self._read_only:

@@ -95,6 +95,9 @@ class ObjectShelf(Objects):
         self.spool, self._claim = _claimed_folder()
         self._leases = ThreadPoolExecutor(_LEASE_THREADS, thread_name_prefix="lease")
 
+    def check_still_there(self) -> None:
+        """Do nothing: it would be a request, and a bucket that is gone says so itself."""
+
     def close(self) -> None:
         """Remove the folder."""
         leases, self._leases = self._leases, None

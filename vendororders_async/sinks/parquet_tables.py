@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from .. import clock
 from ..errors import SinkError
 from .arrow_tables import RowGroups, bare_order_batch, line_batch
+from .claims import Claim
 from .columns import StoredContent
 from .parquet_names import MARKER
 from .parquet_objects import ObjectShelf
@@ -25,6 +26,7 @@ from .table_files import Aside, Folder, Place, TableFiles
 ORDERS = "purchase_orders.parquet"
 LINES = "purchase_order_lines.parquet"
 
+_ASIDE = "vendororders-export"  # what is not uploaded yet is hidden beside a file called so
 _ROWS = 65_536  # in a row group: few enough to be held in memory, enough to compress well
 
 
@@ -105,18 +107,18 @@ class _AsideObject:
     def __init__(self, shelf: ObjectShelf, key: str) -> None:
         self._shelf = shelf
         self._key = key
-        descriptor, aside = tempfile.mkstemp(prefix="vendororders-")  # 0600 by itself
-        self._aside = Path(aside)
-        self.file: IO[bytes] = os.fdopen(descriptor, "wb")
+        self._claim = Claim(Path(tempfile.gettempdir(), _ASIDE))
+        self.file: IO[bytes] = os.fdopen(self._claim.opened(), "wb")
 
     def settle(self) -> None:
         self.file.close()
-        self._shelf.publish(self._aside, self._key, clock.now())
+        self._shelf.publish(self._claim.path, self._key, clock.now())
 
     def discard(self) -> None:
         with suppress(OSError):  # a full disk, once more
             self.file.close()
-        self._aside.unlink(missing_ok=True)
+        self._claim.path.unlink(missing_ok=True)
+        self._claim.release()
 
 
 def _place(place: str | Path) -> Place:
