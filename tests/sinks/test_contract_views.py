@@ -221,6 +221,24 @@ async def test_increments_in_different_units_are_not_summed(
     ) == [(None, 6)]
 
 
+async def test_increments_of_any_size_are_summed(database: Database, ask: Select) -> None:
+    """A sum that no integer of 64 bits holds is one all the same, and hides nobody's lines."""
+    details = [
+        f'{{"orderedQuantity": {amount}, "cancelledQuantity": {amount}}}'
+        for amount in [f'{{"amount": {2**63 - 1}}}'] * 2
+    ]
+    await store(
+        database,
+        status(f'{{"orderedQuantity": {{"orderedQuantityDetails": [{", ".join(details)}]}}}}'),
+        OrderStatus,
+    )
+    [sums] = ask(
+        "SELECT summed_ordered_quantity, cancelled_quantity FROM purchase_order_item_statuses"
+    )
+
+    assert [float(one) for one in sums] == [2.0**64, 2.0**64]
+
+
 async def test_views_have_every_item_of_the_samples(database: Database, ask: Select) -> None:
     """As many rows as there are items, with sequence numbers as they came."""
     key = "SELECT purchase_order_number, item_sequence_number FROM "

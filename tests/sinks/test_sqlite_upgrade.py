@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Awaitable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -139,6 +140,7 @@ def test_a_store_is_brought_up_to_date_once(old: Path) -> None:
         assert statements == ["PRAGMA user_version"]
 
 
+@pytest.mark.parametrize("version", [1, 2], indirect=True)  # the third has these tables
 async def test_a_failed_upgrade_leaves_the_older_store(old: Path) -> None:
     """It is one transaction: what is in its way costs nothing but the upgrade."""
     with closing(sqlite3.connect(old)) as connection:
@@ -161,8 +163,10 @@ async def test_an_older_store_is_read_as_it_is(old: Path, version: int) -> None:
         held = await sink.held("acme-us", "retail", ["A1"])
         accounts = await sink.accounts()
         purged = await sink.purge_account("acme-us", dry_run=True)
-        news = [sink.changes(0), sink.last_change(), sink.request_rates()]
-        news += [sink.consumed("erp", "retail")]
+        news: list[Awaitable[object]] = []
+        if version < 3:
+            news += [sink.changes(0), sink.last_change(), sink.request_rates()]
+            news += [sink.consumed("erp", "retail")]
         if version == 1:
             news += [sink.pending(), sink.submissions("acme-us", "retail")]
         else:

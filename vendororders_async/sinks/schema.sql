@@ -1,11 +1,11 @@
--- Version 3 of the store. It is laid over an older one after the steps of sqlite_upgrade.py:
+-- Version 4 of the store. It is laid over an older one after the steps of sqlite_upgrade.py:
 -- what is "if not exists" here and was there before is as it was.
 --
 -- Columns that decide and select come before the document: SQLite reads a row from its
 -- start, and a long one goes on in overflow pages that nobody needs to find a digest.
 
 PRAGMA application_id = 0x56504f31;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 
 CREATE TABLE IF NOT EXISTS purchase_orders (
     account TEXT NOT NULL,
@@ -320,7 +320,9 @@ FROM (
 -- Quantities of a status do not add up: accepted, rejected and received are as Amazon says
 -- them, each in its own unit. Its ordered quantity was seen net of cancellations, so the
 -- details are offered too: they are increments (15 + 5 = 20), and what is summed from them
--- is null where they mix units.
+-- is null where they mix units. A large one is added as a float: of integers that do not fit
+-- into 64 bits SQLite makes no sum but an error, which would hide all other orders.
+-- https://www.sqlite.org/lang_aggfunc.html#sumunc
 CREATE VIEW IF NOT EXISTS purchase_order_item_statuses AS
 SELECT
     account,
@@ -337,7 +339,7 @@ SELECT
     (
         SELECT
             CASE WHEN count(DISTINCT lower(unit)) < 2 AND count(DISTINCT size) < 2
-            THEN sum(amount) END
+            THEN sum(iif(amount BETWEEN -2147483648 AND 2147483647, amount, amount * 1.0)) END
         FROM (
             SELECT
                 CAST(CAST(detail ->> '$.orderedQuantity.amount' AS TEXT) AS NUMERIC) AS amount,
@@ -352,7 +354,7 @@ SELECT
     (
         SELECT
             CASE WHEN count(DISTINCT lower(unit)) < 2 AND count(DISTINCT size) < 2
-            THEN sum(amount) END
+            THEN sum(iif(amount BETWEEN -2147483648 AND 2147483647, amount, amount * 1.0)) END
         FROM (
             SELECT
                 CAST(CAST(detail ->> '$.cancelledQuantity.amount' AS TEXT) AS NUMERIC) AS amount,
