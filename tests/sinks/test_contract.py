@@ -319,6 +319,33 @@ async def test_quarantine_stands_though_its_window_is_never_finished(url: str) -
     assert known == [LEDGER]
 
 
+async def test_a_part_of_a_split_window_claims_nothing_that_is_not_seen(url: str) -> None:
+    """The whole's first page holds orders of the part, and may never be finished itself."""
+    middle = WINDOW.after + (WINDOW.before - WINDOW.after) / 2
+    part = Window(WINDOW.after, middle)
+    async with open_store(url) as sink:
+        await sink.begin(LEDGER, WINDOW)
+        await sink.write(page(raw_order("A1")))
+        await store(sink, page(raw_order("A2"), window=part))
+        async with open_store(url, read_only=True) as reader:
+            seen = await documents_in(reader)
+
+    assert seen.keys() == {"A1", "A2"}
+
+
+async def test_what_leaves_the_quarantine_is_seen_at_once(url: str) -> None:
+    """Whatever becomes of the run that took it out."""
+    strange = Document[Row](raw_order("A1"), reason="not yet understood")
+    async with open_store(url) as sink:
+        await sink.write(Arrival(LEDGER, WINDOW, ASKED, [strange]))
+        async with sink.lock("acme-us"):
+            await retry_quarantine(sink, "acme-us", "retail")
+            async with open_store(url, read_only=True) as reader:
+                seen = await documents_in(reader)
+
+    assert seen.keys() == {"A1"}
+
+
 async def test_what_decodes_by_now_leaves_the_quarantine(sink: Sink) -> None:
     """It is stored without a claim to its window; what still does not decode stays."""
     strange = Document[Row](raw_order("A1"), reason="not yet understood")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 
@@ -31,6 +32,8 @@ def open_sink(
     Raises:
         ConfigurationError: there is no such kind of sink, or it keeps nothing to read.
     """
+    if not isinstance(url, str):  # a path, most likely
+        raise UnknownSink(f"no such sink: {type(url).__name__}; give text, as sqlite:PATH")
     kind, separator, rest = url.partition(":")
     match kind:
         case "sqlite" if separator and rest:
@@ -60,9 +63,16 @@ def open_sink(
             return _parquet(f"{kind}://", url, now=now, read_only=read_only)
         case _:
             raise UnknownSink(
-                f"no such sink: {masked(url)!r}; use sqlite:PATH, postgres://…, parquet:DIR, "
+                f"no such sink: {_shown(url)!r}; use sqlite:PATH, postgres://…, parquet:DIR, "
                 "s3://BUCKET/PREFIX, ndjson:DIR or ndjson:-"
             )
+
+
+def _shown(url: str) -> str:
+    """Return as much of *url* as is certainly no password: it may be one that is mistyped."""
+    if "://" in url:
+        return masked(url)
+    return url if re.fullmatch(r"[\w.+-]{1,40}(:[\w.+-]{1,40})?", url) else "…"
 
 
 def _parquet(what: str, place: str, *, now: Callable[[], datetime], read_only: bool) -> Sink:

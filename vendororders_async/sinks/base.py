@@ -6,7 +6,7 @@ finished in the same store, and never before all of its pages are durable there.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -155,18 +155,21 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 class Purged(msgspec.Struct, frozen=True, kw_only=True):
     """How many documents a purge took away or redacted, or would.
 
-    *order_count* counts the newest versions of orders; statuses are not counted.
+    *order_count* counts the newest versions of orders; statuses are not counted. *damaged*
+    says which files cannot be read, so that whoever is in them stays, and what to do.
     """
 
     order_count: int = 0
     version_count: int = 0
     quarantine_count: int = 0
+    damaged: tuple[str, ...] = ()
 
     def __add__(self, other: Purged) -> Purged:
         return Purged(
             order_count=self.order_count + other.order_count,
             version_count=self.version_count + other.version_count,
             quarantine_count=self.quarantine_count + other.quarantine_count,
+            damaged=self.damaged + other.damaged,
         )
 
 
@@ -179,6 +182,7 @@ class StreamState(msgspec.Struct, frozen=True):
     last_error: str | None = None
 
 
+@runtime_checkable
 class Sink(Protocol):
     """Where orders go. Open it with ``async with``; its methods may be called at once.
 
@@ -233,7 +237,7 @@ class Sink(Protocol):
     async def states(self) -> list[StreamState]:
         """Return all streams of all accounts that the sink knows of."""
 
-    def orders(self) -> AsyncIterator[list[StoredOrder]]:
+    def orders(self) -> AsyncGenerator[list[StoredOrder], None]:
         """Yield every order once, in its newest version, some at a time."""
 
     async def release(self, quarantined: Quarantined) -> None:
@@ -252,7 +256,7 @@ class PurgeableSink(Sink, Protocol):
         """Return the accounts of which anything is kept, or was until the next `scrub`."""
 
     async def purge_account(self, account: str, *, dry_run: bool = False) -> Purged:
-        """Remove everything about *account*, whose lock the caller holds.
+        """Remove everything about *account*, whose lock the caller holds, damaged or not.
 
         With *dry_run* it is only counted, and no lock is needed.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -145,7 +145,7 @@ class PostgresSink(PostgresOffices):
         try:
             return await self._change_of(owner, job)
         except SinkError as error:
-            if not isinstance(error.__cause__, REFUSALS):
+            if not isinstance(error.__context__, REFUSALS):
                 raise
         return await self._change_of(owner, careful_job)
 
@@ -175,7 +175,7 @@ class PostgresSink(PostgresOffices):
         """Return all streams of all accounts that the store knows of."""
         return await self._read(readers.read_states)
 
-    async def orders(self) -> AsyncIterator[list[StoredOrder]]:
+    async def orders(self) -> AsyncGenerator[list[StoredOrder], None]:
         """Yield every order once, in its newest version, some at a time."""
         last: StoredOrder | None = None
         while batch := await self._read(partial(readers.read_orders, last=last)):

@@ -236,7 +236,9 @@ class Database:
         try:
             yield
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, _Cut) as error:
-            raise SinkError(f"cannot use {self}: {_meaning(error)}") from error
+            # a traceback would print the detail of the server's own, which may quote a row
+            cause = None if isinstance(error, asyncpg.PostgresError) else error
+            raise SinkError(f"cannot use {self}: {_meaning(error)}") from cause
 
 
 def _is_closed(connection: asyncpg.Connection) -> bool:
@@ -290,7 +292,14 @@ def _meaning(error: BaseException) -> str:
 
 
 def _message(error: asyncpg.PostgresError) -> str:
+    if isinstance(error, asyncpg.DataError):
+        return refusal_of(error)
     return one_line(str(error.args[0]))  # its detail may quote a row
+
+
+def refusal_of(error: asyncpg.PostgresError) -> str:
+    """Return for what kind of reason a value was refused: what it is comes after that."""
+    return one_line(re.split(r"[:\"']", str(error.args[0]), maxsplit=1)[0])
 
 
 async def _set_codecs(connection: asyncpg.Connection) -> None:

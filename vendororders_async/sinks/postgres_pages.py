@@ -20,6 +20,7 @@ from . import postgres_changes as changes
 from . import postgres_followed as followed
 from . import postgres_ledger as ledgers
 from .base import Arrival, Outcome, Written
+from .postgres_database import refusal_of
 from .postgres_numbers import those_of
 from .postgres_text import array
 from .rows import (
@@ -279,8 +280,7 @@ async def sift(
             async with connection.transaction():
                 written += await PageWriter(connection, one, now).write()
         except REFUSALS as error:
-            # its message names the kind of value, its detail would quote it
-            reason = f"PostgreSQL does not take it: {error.args[0]}"
+            reason = f"PostgreSQL does not take it: {refusal_of(error)}"
             aside = msgspec.structs.replace(
                 arrival, documents=[Document[Row](document.raw, reason=reason)]
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -38,7 +38,7 @@ from .base import (
 from .followed import MOST_CHANGES, RequestRate, UnfinishedOrder
 from .group_commit import GroupCommit
 from .rows import ORDER_TYPES
-from .sqlite_file import Job, errors_explained, is_busy, open_database, transaction
+from .sqlite_file import Job, errors_explained, is_busy, open_database, still_there, transaction
 from .sqlite_pages import PageWriter
 from .writer_thread import WriterThread
 
@@ -206,7 +206,7 @@ class SqliteSink:
         """Return all streams of all accounts that the store knows of."""
         return await self._read(readers.read_states)
 
-    async def orders(self) -> AsyncIterator[list[StoredOrder]]:
+    async def orders(self) -> AsyncGenerator[list[StoredOrder], None]:
         """Yield every order once, in its newest version, some at a time."""
         last: StoredOrder | None = None
         while batch := await self._read(partial(readers.read_orders, last=last)):
@@ -225,11 +225,14 @@ class SqliteSink:
 
     async def record(self, submissions: Sequence[Submission]) -> None:
         """Record *submissions*, all or none, so that not even a power cut takes them back."""
+
+        def job() -> None:
+            self._check_still_there()
+            submitted.record(self._opened(), submissions, self._stamp())
+
         # past the groups: what they share is no more durable than a page has to be
         with errors_explained(self._path):
-            await self._running().run(
-                lambda: submitted.record(self._opened(), submissions, self._stamp())
-            )
+            await self._running().run(job)
 
     async def submissions(
         self, account: str, api: str, numbers: Sequence[str] | None = None
@@ -365,6 +368,7 @@ class SqliteSink:
     def _commit(self, jobs: Sequence[Job[Any]]) -> list[Any]:
         connection = self._opened()
         with transaction(connection):
+            self._check_still_there()
             return [job(connection) for job in jobs]
 
     def _opened(self) -> sqlite3.Connection:
@@ -380,6 +384,7 @@ class SqliteSink:
     def _open(self) -> None:
         with errors_explained(self._path):
             self._connection = self._open_file(self._path)
+        self._check_still_there = still_there(self._path)
 
     def _close(self) -> None:
         if self._connection is not None:

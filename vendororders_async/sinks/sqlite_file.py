@@ -13,6 +13,7 @@ import msgspec
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from ..errors import SinkError, one_line
+from .reasons import reason_of
 from .sqlite_upgrade import SCHEMA_VERSION, bring_up_to_date, version_of
 
 T = TypeVar("T")
@@ -25,12 +26,15 @@ PATIENCE = 30.0  # seconds to wait while another process writes
 _OLDEST_SQLITE = (3, 38, 0)
 
 _MEANINGS = {
-    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_FULL: "the disk is full; make room",
+    # a database in WAL mode takes 32 KiB of memory that all its users share, from the disk
+    sqlite3.SQLITE_IOERR_SHMSIZE: "the disk is full; make room",
     sqlite3.SQLITE_READONLY: "it is read-only",
     sqlite3.SQLITE_BUSY: f"it is locked: another program has been writing for {PATIENCE:.0f} s",
     sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
     sqlite3.SQLITE_NOTADB: "it is not an SQLite database; name another file",
     sqlite3.SQLITE_CORRUPT: "the database is damaged; restore it, or name another file",
+    sqlite3.SQLITE_IOERR_WRITE: "the disk cannot be written, or a quota or limit is reached",
     sqlite3.SQLITE_IOERR: "the disk cannot be read or written",
 }
 
@@ -74,8 +78,9 @@ def errors_explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary one
-        meaning = _MEANINGS.get(code, one_line(str(error)))
+        code = getattr(error, "sqlite_errorcode", 0)
+        primary = _MEANINGS.get(code & 0xFF, one_line(str(error)))
+        meaning = _MEANINGS.get(code, primary)
         raise SinkError(f"cannot use {path}: {meaning}") from error
 
 
@@ -107,6 +112,23 @@ def durable_transaction(connection: sqlite3.Connection) -> Iterator[None]:
     finally:
         connection.execute("PRAGMA fullfsync = OFF")
         connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def still_there(path: Path) -> Callable[[], None]:
+    """Return what raises a `SinkError` once the file at *path* is there no more.
+
+    SQLite would write on into a file that has no name, and that is gone when it is closed.
+    """
+    file = path.absolute()
+    opened = file.stat()
+
+    def check() -> None:
+        with suppress(FileNotFoundError):
+            if os.path.samestat(file.stat(), opened):
+                return
+        raise SinkError(f"{path} was moved or deleted while in use; put it back")
+
+    return check
 
 
 def file_of(connection: sqlite3.Connection) -> str:
@@ -142,7 +164,7 @@ def _make_private(path: Path) -> None:
     except FileNotFoundError:
         raise SinkError(f"there is no directory {path.parent}; make it first") from None
     except OSError as error:
-        raise SinkError(f"cannot create {path}: {error.strerror}") from error
+        raise SinkError(f"cannot create {path}: {reason_of(error)}") from error
 
 
 def is_busy(error: BaseException) -> bool:

@@ -45,7 +45,8 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     """
     check_library(sqlite3.sqlite_version_info)
     if not path.is_file():
-        raise SinkError(f"there is no {path}")
+        is_there = path.exists()
+        raise SinkError(f"{path} is no file" if is_there else f"there is no {path}")
     # "rw" creates no database, and falls back to reading where only that is allowed. "ro"
     # could leave the files of the write-ahead log behind, https://www.sqlite.org/wal.html
     uri = f"{path.absolute().as_uri()}?mode=rw"
@@ -53,6 +54,15 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA query_only = ON")
         _check(connection, path)
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_CANTOPEN:
+            raise
+        # even to read in WAL mode takes -wal and -shm, https://www.sqlite.org/wal.html#readonly
+        raise SinkError(
+            f"{path} cannot be read where it is: its folder is read-only, and SQLite keeps "
+            "files beside it meanwhile; copy it elsewhere"
+        ) from error
     except BaseException:
         connection.close()
         raise
