@@ -467,3 +467,34 @@ async def test_sqlite_remembers_since_when_a_window_is_read(tmp_path: Path) -> N
         begun.append(await sink.begin(ledger, right))
 
     assert begun == [NOW, NOW, NOW, NOW + 3 * HOUR, NOW, NOW + 40 * HOUR]
+
+
+@pytest.mark.parametrize("kind", BAD_ORDER_KINDS)
+async def test_a_list_with_a_row_that_cannot_be_read_is_asked_for_again(kind: str) -> None:
+    """Nobody knows which order it names, so what it came with is not taken either."""
+    sink = MemorySink()
+    async with simulation(FEW) as (simulator, accounts):
+        injection = simulator.inject(LIST, kind, times=2)
+        summary = await read(accounts, sink)
+
+    assert injection.fired == 2
+    assert summary.complete
+    assert not sink.held
+    assert lost(simulator, sink) == set()
+
+
+async def test_a_row_that_is_never_readable_leaves_its_window_open() -> None:
+    """The error says what it is, and a later run brings what it hid."""
+    sink = MemorySink()
+    async with simulation(FEW) as (simulator, accounts):
+        injection = simulator.inject(LIST, "bad-order:missing-number", times=1_000_000)
+        summary = await read(accounts, sink)
+        claimed = claimed_and_lost(simulator, sink)
+        injection.cancel()
+        later = await read(accounts, sink)
+
+    assert not summary.complete
+    assert "row that cannot be read" in (summary.accounts["demo"].error or "")
+    assert claimed == set()
+    assert later.complete
+    assert lost(simulator, sink) == set()

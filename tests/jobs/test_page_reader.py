@@ -17,11 +17,11 @@ from simulated import QUICK, SINCE, UNTIL, now, simulation
 from vendororders_async.chains import PageRequest, Progress, Sighting, Span
 from vendororders_async.dispatch import Dispatcher
 from vendororders_async.jobs.backfill import Backfill
-from vendororders_async.jobs.desk import Desk
+from vendororders_async.jobs.desk import Desk, Pace
 from vendororders_async.jobs.page_reader import PageReader
 from vendororders_async.jobs.reading import Reading
 from vendororders_async.jobs.summary import Summary, Tally
-from vendororders_async.operations import RETAIL
+from vendororders_async.operations import CREATED, RETAIL
 from vendororders_async.planner import Planner
 from vendororders_async.simulator import Call, Settings, Simulator
 from vendororders_async.telemetry import (
@@ -249,7 +249,8 @@ async def read_a_page(planner: Planner, body: bytes) -> tuple[MemorySink, list[E
     desk = Desk(
         account, RETAIL, sink, dispatcher, limiters, tally, events.append, lambda: EPOCH, {}
     )
-    await PageReader(desk, planner, {}).read(PageRequest(SPAN))
+    pace = Pace(desk, CREATED.operation)
+    await PageReader(desk, planner, pace, {}).read(PageRequest(SPAN))
     return sink, events
 
 

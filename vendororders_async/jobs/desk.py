@@ -142,6 +142,9 @@ class Pace:
         self._operation = operation
         self._gate = desk.gate(operation)
         self._latency: float | None = None
+        # Whether a request waited in vain for as long as there was patience. Others need not,
+        # or an account that is dead would keep a job of a hundred windows for hours.
+        self.is_silent = False
         self._told = self._gate.plan
         desk.tell(PlanGranted(desk.name, operation.name, self._told))
 
@@ -167,6 +170,7 @@ class Pace:
 
     def answered(self, seconds: float) -> None:
         """Learn from an answer that took *seconds*."""
+        self.is_silent = False
         before = seconds if self._latency is None else self._latency
         self._latency = before + _LATENCY_MEMORY * (seconds - before)
         if self._gate.plan != self._told:

@@ -13,13 +13,13 @@ from ..chains import PageRequest, Span
 from ..detail_planner import DetailPlanner
 from ..errors import AccessDenied, DecodeError, InvalidArgument, NotFound, RequestError
 from ..models.retail_procurement import Order
-from ..operations import Stream
 from ..pages import Document, Page, Row, decode_document, decode_errors
 from ..planner import Planner
+from ..retry import BRIEF, BULK, is_silence
 from ..salvage import salvage
 from ..sinks.followed import FollowedSink
 from ..telemetry import DetailMissing, DetailStored, PageListed
-from ..windows import FinishedWindow
+from ..windows import FinishedWindow, Window
 from .desk import Desk, Pace
 
 # Numbers between the lists and the details: a page's, so that neither bucket waits for the
@@ -73,12 +73,22 @@ class DetailReader:
         return self._begun[span]
 
     async def take(self, request: PageRequest, page: Page[Row], asked_at: datetime) -> None:
-        """Let the span of *request* wait for what *page* lists; wait for room for it."""
+        """Let the span of *request* wait for what *page* lists; wait for room for it.
+
+        Raises:
+            DecodeError: a row cannot be read. It is no order that could be kept in
+                quarantine, and whose details are to be asked for nobody knows.
+        """
         span, stream = request.span, self._desk.api.streams[request.span.stream]
+        for one in page.documents:
+            if one.content is None:
+                raise DecodeError(
+                    f"a list of numbers has a row that cannot be read: {one.reason}",
+                    operation=stream.operation.name,
+                    account=self._desk.name,
+                    body=one.raw,
+                )
         begun_at = await self.begin(span)
-        unreadable = [one for one in page.documents if one.content is None]
-        if unreadable:
-            await self._desk.write(stream, span, asked_at, unreadable)
         listed = {
             one.content.purchase_order_number: one for one in page.documents if one.content
         }
@@ -88,7 +98,9 @@ class DetailReader:
         if not self._planner.is_open(span):  # a detail failed in the meantime
             return
         # From here to the queue nothing is awaited: what is wanted is certain to be asked.
-        progress = self._planner.received(request, page.next_token, asked_at=begun_at)
+        progress = self._planner.received(
+            request, page.next_token, asked_at=begun_at, mark=page.mark
+        )
         wanted = self._details.wanted(span, [one for one in listed if one not in fresh])
         is_finished = bool(progress.finished) and self._details.listed(span)
         self._desk.tell(
@@ -127,8 +139,9 @@ class DetailReader:
     async def _one(self, wanted: _Wanted) -> None:
         """Ask for one order and store it; whatever becomes of it, nobody waits for ever."""
         call = self._desk.api.detail_call(wanted.number)
+        patience = BRIEF if self._pace.is_silent else BULK
         try:
-            async with self._desk.sending(call) as reply:
+            async with self._desk.sending(call, patience) as reply:
                 await self._store(wanted, reply.content, reply.asked_at)
         except AccessDenied:
             raise  # every other order would say so
@@ -141,6 +154,8 @@ class DetailReader:
             else:
                 await self._store(wanted, document, self._desk.now())
         except RequestError as error:
+            if is_silence(error):
+                self._pace.is_silent = True
             self._failed(wanted, error)
         else:
             self._pace.answered(reply.seconds)
@@ -172,8 +187,10 @@ class DetailReader:
     ) -> None:
         stream = self._desk.api.streams[wanted.span.stream]
         await self._desk.write(stream, wanted.span, asked_at, [document])
+        content, streams = document.content, self._desk.api.streams
         outside_count = sum(
-            is_outside(document, self._desk.api.streams[span.stream], span)
+            content is not None
+            and is_outside(streams[span.stream].own_date(content), span.window.query())
             for span in self._details.waiting(wanted.number)
         )
         self._desk.tell(
@@ -246,10 +263,6 @@ def spoilt(error: DecodeError, order: type[Row]) -> Document[Row] | None:
     return decode_document(rows.rows[0], order)
 
 
-def is_outside(document: Document[Row], stream: Stream, span: Span) -> bool:
-    """Say whether the order's own date lies outside what was asked for *span*."""
-    if document.content is None:
-        return False
-    date = stream.own_date(document.content)
-    asked = span.window.query()
+def is_outside(date: datetime | None, asked: Window) -> bool:
+    """Say whether an order's own *date* lies outside what was *asked* for."""
     return date is not None and not asked.after <= date <= asked.before

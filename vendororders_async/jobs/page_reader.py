@@ -10,6 +10,7 @@ from ..errors import (
     AccessDenied,
     BadRequest,
     DecodeError,
+    PaginationError,
     RequestError,
     ServerError,
     Throttled,
@@ -18,10 +19,10 @@ from ..errors import (
 from ..operations import Call, Stream
 from ..pages import Page, Row
 from ..planner import Planner, Verdict
-from ..retry import BRIEF, BULK, NONE, Patience
+from ..retry import BRIEF, BULK, NONE, Patience, is_silence
 from ..telemetry import BeyondHistory, PageStored, WindowRestarted
 from ..windows import Window
-from .desk import Desk
+from .desk import Desk, Pace
 from .details import DetailReader, is_outside
 
 _OUT_OF_ORDER = "Amazon's answers were not in the order of their dates after all"
@@ -30,7 +31,7 @@ _OUT_OF_ORDER = "Amazon's answers were not in the order of their dates after all
 class PageReader:
     """Fetches and stores the pages that a planner asks for.
 
-        pages = PageReader(desk, planner, served_since)
+        pages = PageReader(desk, planner, pace, served_since)
         seconds = await pages.read(request)     # None if it failed
         pages.one_by_one()                      # windows to be listed, order by order
 
@@ -42,11 +43,13 @@ class PageReader:
         self,
         desk: Desk,
         planner: Planner,
+        pace: Pace,
         served_since: dict[str, datetime],
         details: DetailReader | None = None,
     ) -> None:
         self._desk = desk
         self._planner = planner
+        self._pace = pace
         self._served_since = served_since
         self._details = details
         self._one_by_one: list[Span] = []
@@ -78,6 +81,8 @@ class PageReader:
             try:
                 reply = await self._take(request, call, BRIEF)
             except (ServerError, TransportError, DecodeError, Throttled) as error:
+                if self._pace.is_silent:
+                    raise
                 throttled = isinstance(error, Throttled)
                 is_serving = not throttled and await self._is_serving(stream, window)
                 # The page once more, since Amazon may just have come back; or, where it is
@@ -88,6 +93,8 @@ class PageReader:
         except RequestError as error:
             if ascending and not request.next_token and isinstance(error, BadRequest):
                 return await self._read_unsorted(request)
+            if not is_serving and is_silence(error):
+                self._pace.is_silent = True
             if self._planner.is_open(request.span):
                 await self._failed(request, error, is_serving=is_serving)
             return None
@@ -108,12 +115,18 @@ class PageReader:
     async def _take(
         self, request: PageRequest, call: Call[Page[Row]], patience: Patience
     ) -> Reply[Page[Row]]:
-        if self._details is not None:
-            reply = await self._desk.send(call, patience)
-            await self._details.take(request, reply.content, reply.asked_at)
-        else:
-            async with self._desk.sending(call, patience) as reply:
-                await self._store(request, reply)
+        try:
+            if self._details is not None:
+                reply = await self._desk.send(call, patience)
+                await self._details.take(request, reply.content, reply.asked_at)
+            else:
+                async with self._desk.sending(call, patience) as reply:
+                    await self._store(request, reply)
+        except PaginationError as error:  # the planner knows neither whose nor which it is
+            name = call.operation.name
+            raise PaginationError(
+                error.args[0], operation=name, account=self._desk.name
+            ) from None
         return reply
 
     async def _is_serving(self, stream: Stream, window: Window) -> bool:
@@ -129,6 +142,9 @@ class PageReader:
         span, documents = request.span, reply.content.documents
         stream = self._desk.api.streams[span.stream]
         await self._desk.write(stream, span, reply.asked_at, documents)
+        asked = span.window.query()
+        contents = [one.content for one in documents if one.content is not None]
+        rows = [Sighting(one.purchase_order_number, stream.own_date(one)) for one in contents]
         self._desk.tell(
             PageStored(
                 self._desk.name,
@@ -136,13 +152,15 @@ class PageReader:
                 stream.name,
                 span.window,
                 row_count=len(documents),
-                outside_count=sum(is_outside(one, stream, span) for one in documents),
+                outside_count=sum(is_outside(row.date, asked) for row in rows),
             )
         )
-        contents = [one.content for one in documents if one.content is not None]
-        rows = [Sighting(one.purchase_order_number, stream.own_date(one)) for one in contents]
         progress = self._planner.received(
-            request, reply.content.next_token, asked_at=reply.asked_at, rows=rows
+            request,
+            reply.content.next_token,
+            asked_at=reply.asked_at,
+            rows=rows,
+            mark=reply.content.mark,
         )
         await self._record(stream, progress)
 

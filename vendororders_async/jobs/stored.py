@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from fnmatch import fnmatchcase
 
 import msgspec
@@ -23,17 +24,19 @@ class Content(msgspec.Struct, frozen=True, gc=False):
 
 async def stored_orders(
     reader: Sink, patterns: Sequence[str] = (), api: str | None = None
-) -> AsyncIterator[list[Content]]:
+) -> AsyncGenerator[list[Content], None]:
     """Yield the newest version of every order in *reader*, some at a time.
 
-    *patterns* choose accounts (``acme-*``), *api* one of the APIs.
+    *patterns* choose accounts (``acme-*``), *api* one of the APIs. Whoever leaves early closes
+    it, before the reader.
     """
-    async for batch in reader.orders():
-        yield [
-            Content(one, decode_document(one.document, ORDER_TYPES[one.api]))
-            for one in batch
-            if api in {None, one.api} and _is_chosen(one.account, patterns)
-        ]
+    async with aclosing(reader.orders()) as batches:
+        async for batch in batches:
+            yield [
+                Content(one, decode_document(one.document, ORDER_TYPES[one.api]))
+                for one in batch
+                if api in {None, one.api} and _is_chosen(one.account, patterns)
+            ]
 
 
 def _is_chosen(account: str, patterns: Sequence[str]) -> bool:
