@@ -161,7 +161,7 @@ class AccountReader:
         be split for.
         """
         pace = Pace(self._desk, operation)
-        pages = PageReader(self._desk, planner, self._served_since, details)
+        pages = PageReader(self._desk, planner, pace, self._served_since, details)
         running: set[asyncio.Task[float | None]] = set()
         async with asyncio.TaskGroup() as group:
             while True:

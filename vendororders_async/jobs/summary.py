@@ -124,13 +124,12 @@ class Ranks:
         """Take note of one sight of the order *number*."""
         key = hash(number) & _62_BITS
         index = self._index(key)
-        word = self._words[index]
-        known = Rank((word & 3) - 1) if word else None
-        if known is None or known < rank:
-            self._words[index] = key << 2 | rank + 1
+        word, told = self._words[index], rank + 1
+        if word & 3 < told:  # a page brings a hundred: an enum here would be half the cost
+            self._words[index] = key << 2 | told
             self.counts[rank] += 1
-            if known is not None:
-                self.counts[known] -= 1
+            if word:
+                self.counts[Rank((word & 3) - 1)] -= 1
             elif 3 * len(self) > 2 * len(self._words):
                 self._grow()
 
