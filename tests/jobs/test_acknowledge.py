@@ -181,8 +181,12 @@ def test_an_order_that_amazon_does_not_know_is_named_and_the_others_are_answered
 
 @pytest.mark.parametrize(
     "error",
-    [RESET, ServerError("oops", operation="submitAcknowledgement", status=500)],
-    ids=["reset", "500"],
+    [
+        RESET,
+        ServerError("oops", operation="submitAcknowledgement", status=500),
+        ResponseError("none", operation="submitAcknowledgement", status=HTTPStatus.NO_CONTENT),
+    ],
+    ids=["reset", "500", "204"],
 )
 def test_a_lost_answer_is_settled_by_the_order_and_not_sent_twice(error: RequestError) -> None:
     """The order shows that the submission arrived."""
@@ -210,10 +214,17 @@ def test_what_did_not_arrive_is_sent_again_only_when_that_is_certain() -> None:
     assert SubmissionState.MISSING in {one.state for one in recorder.history}
 
 
-def test_what_never_left_is_known_to_be_missing_at_once() -> None:
-    """A connection that was refused carried nothing."""
-    refused = TransportError("refused", operation="submitAcknowledgement", sent=False)
-    office = FakeOffice(orders(1), trouble=lost(refused, has_effect=False))
+@pytest.mark.parametrize(
+    "error",
+    [
+        TransportError("refused", operation="submitAcknowledgement", sent=False),
+        ResponseError("away", operation="submitAcknowledgement", status=HTTPStatus.FOUND),
+    ],
+    ids=["refused", "302"],
+)
+def test_what_never_left_is_known_to_be_missing_at_once(error: RequestError) -> None:
+    """A connection that was refused carried nothing, and a redirect is not followed."""
+    office = FakeOffice(orders(1), trouble=lost(error, has_effect=False))
     recorder = FakeRecorder()
 
     outcomes(office, recorder, accepting("PO000000"))
@@ -330,6 +341,30 @@ def test_an_order_that_amazon_refuses_does_not_sink_those_beside_it() -> None:
     assert found[2].reason is not None
     assert "wrong" in found[2].reason
     assert dict(office.applied) == dict.fromkeys(set(numbers) - {"PO000002"}, 1)
+
+
+@pytest.mark.parametrize(
+    "error", [ResponseError("moved", status=307), BadRequest("no explanation", status=400)]
+)
+def test_what_a_gateway_refuses_is_missing_and_the_next_run_sends_it(
+    error: ResponseError,
+) -> None:
+    """A redirect, and a 400 without Amazon's errors, are not Amazon's word."""
+    office, recorder = FakeOffice(orders(2)), FakeRecorder()
+    office.trouble = lost(error, has_effect=False, times=1000)
+    numbers = ("PO000000", "PO000001")
+
+    async def main() -> tuple[set[str], list[AcknowledgementOutcome]]:
+        await run(office, recorder, accepting(*numbers))
+        states = {str(one.state) for one in recorder.rows.values()}
+        office.trouble = no_trouble
+        return states, await run(office, recorder, accepting(*numbers))
+
+    states, taken = virtual_time.run(main())
+
+    assert states == {SubmissionState.MISSING}
+    assert {one.state for one in taken} == {SubmissionState.PRESUMED_ACCEPTED}
+    assert dict(office.applied) == dict.fromkeys(numbers, 1)
 
 
 def test_a_failed_transaction_is_told_in_amazons_words_and_sent_again_only_when_told() -> None:

@@ -6,21 +6,23 @@ import asyncio
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import virtual_time
+from fakes import an_account
 from memory_sink import MemorySink
 from simulated import NOW, QUICK, SINCE, UNTIL, now, simulation
 
 from vendororders_async.accounts import Account
 from vendororders_async.errors import ConfigurationError, InvalidArgument, SinkError
-from vendororders_async.jobs.backfill import Backfill
+from vendororders_async.jobs.backfill import Backfill, backfill
 from vendororders_async.jobs.reading import Reading
 from vendororders_async.jobs.summary import Summary
 from vendororders_async.simulator import BAD_ORDER_KINDS, Call, Settings, Simulator
-from vendororders_async.telemetry import Event, WindowFailed
+from vendororders_async.telemetry import Event, WindowFailed, WindowFinished
 
 DAY = timedelta(days=1)
 
@@ -130,17 +132,19 @@ async def test_a_second_run_asks_nothing_again() -> None:
 async def test_the_last_days_are_read_again() -> None:
     """An order that Amazon publishes late is found by a later run."""
     sink = MemorySink()
+    events: list[Event] = []
     until = NOW - timedelta(minutes=2)
     async with simulation() as (simulator, accounts):
         await read(accounts, sink, until=until)
         late = msgspec.json.decode(next(iter(simulator.truth("demo").values())))
         late["purchaseOrderNumber"] = "LATE0001"
         simulator.put_order("demo", late, available_at=NOW - 3 * DAY)
-        simulator.traffic.clear()
-        summary = await read(accounts, sink, until=until)
+        summary = await read(accounts, sink, until=until, observer=events.append)
+    again = [event.window for event in events if isinstance(event, WindowFinished)]
 
     assert ("demo", "order", "LATE0001") in sink.documents
-    assert 3 <= summary.requests <= 30  # the week is cut for the burst of each bucket
+    assert min(window.after for window in again) >= until - 8 * DAY
+    assert max(window.before for window in again) >= until
     assert summary.new == 1
 
 
@@ -481,6 +485,24 @@ async def test_an_unknown_sink_is_refused() -> None:
 
         with pytest.raises(ConfigurationError, match="papyrus"):
             await job.run()
+
+
+async def test_a_path_is_no_sink(tmp_path: Path) -> None:
+    """What is often passed by mistake is named, with what is meant."""
+    wrong: Any = tmp_path / "orders.db"
+    with pytest.raises(ConfigurationError, match=r"^no such sink: PosixPath; .*sqlite:PATH"):
+        await backfill([an_account()], to=wrong)
+
+
+async def test_an_observers_mistake_is_raised_as_it_is() -> None:
+    """Who wrote it finds it, and no group of the tasks that it happened to run in."""
+
+    def mistaken(_event: Event) -> None:
+        raise KeyError("colour")
+
+    async with simulation() as (_simulator, accounts):
+        with pytest.raises(KeyError, match="colour"):
+            await read(accounts, MemorySink(), observer=mistaken)
 
 
 def _on_the(count: int, then: Callable[[Call], bool]) -> Callable[[Call], bool]:

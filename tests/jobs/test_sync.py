@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import aclosing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 import virtual_time
-from fakes import virtual_now
+from fakes import an_account, virtual_now
 from in_process import InProcess
 from quick_loop import run
 from shop import an_order
@@ -36,13 +36,13 @@ from vendororders_async.operations import CREATED, api_named
 from vendororders_async.simulator import Settings, Simulator
 from vendororders_async.sinks.base import Ledger
 from vendororders_async.sinks.sqlite import SqliteSink
-from vendororders_async.telemetry import AccountSetAside, AccountTakenUp
+from vendororders_async.telemetry import AccountSetAside, AccountTakenUp, Event
 from vendororders_async.windows import FinishedWindow, Window
 
 
 def wrong_secret(account: Account) -> Account:
     """Return *account* with a client secret that Amazon does not know."""
-    credentials = msgspec.structs.replace(account.credentials, client_secret="stale")
+    credentials = msgspec.structs.replace(account.credentials, client_secret="s3cret-stale")
     return msgspec.structs.replace(account, credentials=credentials)
 
 
@@ -430,6 +430,12 @@ def test_a_ledger_that_claims_the_future_is_not_believed(tmp_path: Path) -> None
     run(main())
 
 
+def test_what_is_still_to_come_is_no_beginning() -> None:
+    """A wrong year would leave out all that is there, in silence."""
+    with pytest.raises(InvalidArgument, match="since 2099-01-01T00:00:00Z is still to come"):
+        Sync([an_account()], Course(since=datetime(2099, 1, 1, tzinfo=UTC)), to="sqlite:x.db")
+
+
 @pytest.mark.parametrize(
     ("accounts", "to", "error"),
     [
@@ -437,13 +443,14 @@ def test_a_ledger_that_claims_the_future_is_not_believed(tmp_path: Path) -> None
         (None, "ndjson:orders", ConfigurationError),
         (None, "ndjson:-", ConfigurationError),
         (None, "nonsense:", ConfigurationError),
+        (None, Path("orders.db"), ConfigurationError),
     ],
 )
 def test_what_cannot_be_followed_is_refused_at_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     accounts: Any,
-    to: str,
+    to: Any,
     error: type[Exception],
 ) -> None:
     """No account, or a sink that keeps no versions to compare with."""
@@ -457,6 +464,25 @@ def test_what_cannot_be_followed_is_refused_at_once(
                 await Sync(chosen, Course(), to=to, transport=transport).run()
 
             assert transport.request_count == 0
+
+    run(main())
+
+
+def test_an_observers_mistake_ends_it_as_it_is(tmp_path: Path) -> None:
+    """And not in a group of the tasks that it happened to run in."""
+
+    def mistaken(_event: Event) -> None:
+        raise KeyError("colour")
+
+    async def main() -> None:
+        simulator = Simulator(FEW, now=on_virtual_time())
+        to = f"sqlite:{tmp_path / 'orders.db'}"
+        async with InProcess(simulator) as transport:
+            job = Sync(
+                transport.accounts, Course(), to=to, transport=transport, observer=mistaken
+            )
+            with pytest.raises(KeyError, match="colour"):
+                await job.run()
 
     run(main())
 

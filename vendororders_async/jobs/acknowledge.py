@@ -93,7 +93,7 @@ async def acknowledge(
     )
     drafts = drafts_of(answers)
     async with AsyncExitStack() as stack:
-        sink = await stack.enter_async_context(open_sink(to)) if isinstance(to, str) else to
+        sink = to if isinstance(to, Sink) else await stack.enter_async_context(open_sink(to))
         transport = await stack.enter_async_context(Transport())
         [job] = jobs_for([(account, drafts)], recording(sink), transport, manner, limiters)
         await run_together([job], manner)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from .. import clock
 from ..accounts import Account
 from ..dispatch import Dispatcher
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, first_of
 from ..limiter import Limiters
 from ..operations import api_named
 from ..restricted import OperationTokens
@@ -133,13 +133,15 @@ class Backfill:
         began_at = time()
         try:
             await self._run()
+        except ExceptionGroup as group:  # of an observer's mistakes; ours are in the summary
+            raise first_of(group) from None
         finally:
             self._seconds = time() - began_at
 
     async def _run(self) -> None:
         async with AsyncExitStack() as stack:
             sink = self._to
-            if isinstance(sink, str):
+            if not isinstance(sink, Sink):
                 sink = await stack.enter_async_context(open_sink(sink, now=self._now))
             transport = self._transport
             if transport is None:

@@ -7,14 +7,14 @@ import logging
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from .. import clock
 from ..accounts import Account
 from ..changes import Change
 from ..dispatch import Dispatcher
-from ..errors import ConfigurationError, InvalidArgument, VendorOrdersError
+from ..errors import ConfigurationError, InvalidArgument, VendorOrdersError, first_of
 from ..limiter import Limiters
 from ..restricted import OperationTokens
 from ..sinks import Sink, open_sink
@@ -35,6 +35,7 @@ from .meter import Meter
 from .standing import Standing
 from .summary import Summary, Tally
 
+_TOMORROW = timedelta(days=1)  # from then on may be meant; from next year on is a slip
 _GRACE = 5.0  # seconds to end in, for sweeps and for whoever takes changes
 _RELOAD_EVERY = 30.0  # seconds between two looks at the files of the accounts
 _NEWS_EVERY = 5.0  # another process may store changes too, and nobody tells of them
@@ -95,6 +96,9 @@ class Sync:
         now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._source = accounts if isinstance(accounts, AccountSource) else Fixed(accounts)
+        if course.since is not None and course.since > now() + _TOMORROW:
+            since = clock.format_wire(course.since)
+            raise InvalidArgument(f"since {since} is still to come: nothing before is read")
         self._course = course
         self._to = to
         self._transport = transport
@@ -148,6 +152,8 @@ class Sync:
         began_at = time()
         try:
             await self._run()
+        except ExceptionGroup as group:  # of an observer's mistakes; ours are in the summary
+            raise first_of(group) from None
         finally:
             self._seconds = time() - began_at
             self._has_ended, self._sink = True, None
@@ -230,7 +236,7 @@ class Sync:
         check_accounts(accounts)
         async with AsyncExitStack() as stack:
             sink = self._to
-            if isinstance(sink, str):
+            if not isinstance(sink, Sink):
                 sink = await stack.enter_async_context(open_sink(sink, now=self._now))
             if not isinstance(sink, FollowedSink):
                 raise ConfigurationError(
