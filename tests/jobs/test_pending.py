@@ -70,7 +70,7 @@ async def test_the_settings_of_an_account_count_over_what_was_noted() -> None:
     """A shorter time to answer makes an order urgent, in its account alone."""
     strict = Account(
         name="acme-us",
-        credentials=Credentials(client_id="x", client_secret="x", refresh_token="x"),
+        credentials=Credentials(client_id="x", client_secret="s3cret", refresh_token="Atzr|x"),
         acknowledge_within=timedelta(hours=12),
     )
     found = await pending(PendingSink(ORDERS, STATES), accounts=[strict], now=lambda: NOW)

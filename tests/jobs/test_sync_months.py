@@ -7,8 +7,6 @@ them, and no watermark was ahead of what is stored, nor of the clock.
 
 from __future__ import annotations
 
-import gc
-import tracemalloc
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -18,6 +16,7 @@ import msgspec
 import pytest
 from audited_sink import Stored
 from following import Following
+from memory import grown_by
 from months import Month, Step, by_days, live, perform, steps_of
 from quick_loop import run
 
@@ -311,10 +310,7 @@ def test_a_month_loses_nothing_and_grows_nothing(tmp_path: Path) -> None:
                 await live(scene, steps, 5)
                 window_counts.append(Stored.of(scene.path).window_count)
             await scene.pass_time(hours=12)
-            tracemalloc.start()
-            await scene.pass_time(hours=12)
-            grown = _held()
-            tracemalloc.stop()
+            grown = await grown_by(scene.pass_time(hours=12))
             await scene.settle()
             return scene.differences(), grown
 
@@ -323,14 +319,3 @@ def test_a_month_loses_nothing_and_grows_nothing(tmp_path: Path) -> None:
     assert found == []
     assert max(window_counts) < 60
     assert grown < 100_000
-
-
-def _held() -> int:
-    """Return how many bytes the package's own code took since and has still."""
-    gc.collect()
-    filters = [
-        tracemalloc.Filter(inclusive=True, filename_pattern="*/vendororders_async/*"),
-        tracemalloc.Filter(inclusive=False, filename_pattern="*/simulator/*"),
-    ]
-    ours = tracemalloc.take_snapshot().filter_traces(filters)
-    return sum(one.size for one in ours.statistics("filename"))

@@ -10,7 +10,7 @@ from ..clock import whole_second
 from ..operations import stream_named
 from ..pages import decode_document
 from ..sinks import Sink
-from ..sinks.base import Arrival, Outcome
+from ..sinks.base import Arrival, Outcome, Quarantined
 from ..windows import Window
 from .redacting import redacted
 
@@ -30,7 +30,7 @@ async def retry_quarantine(
     With *redacts* it is stored without personal details. The caller holds the account's lock.
     """
     standing = await sink.quarantine(account, api)
-    stored_count = 0
+    stored: list[Quarantined] = []
     for held in standing:
         stream = stream_named(held.ledger.api, held.ledger.stream)
         if stream is None:
@@ -47,6 +47,7 @@ async def retry_quarantine(
         [written] = await sink.write(arrival)
         if written.outcome is Outcome.STANDING:  # the sink does not take it, whoever decodes it
             continue
+        stored.append(held)
+    for held in stored:  # all at the end: a store of files makes one file of them
         await sink.release(held)
-        stored_count += 1
-    return Retried(stored_count, len(standing) - stored_count)
+    return Retried(len(stored), len(standing) - len(stored))

@@ -187,6 +187,12 @@ class Submitter:
                 await self._note(batch, SubmissionState.UNRESOLVED, str(error))
             case Throttled():
                 await self._note(batch, SubmissionState.MISSING, str(error))
+            case ResponseError(status=status) if status < HTTPStatus.MULTIPLE_CHOICES:
+                # some success, but not the one that Amazon documents: it may have been done
+                await self._note(batch, SubmissionState.UNRESOLVED, str(error))
+            case ResponseError(status=status) if status < HTTPStatus.BAD_REQUEST:
+                # a redirect, which is a gateway's and not Amazon's word; it is not followed
+                await self._note(batch, SubmissionState.MISSING, str(error))
             case BadRequest() | ResponseError(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE) if (
                 len(batch) > 1
             ):
@@ -197,6 +203,10 @@ class Submitter:
             case BadRequest(is_spurious=True) if tries < _SPURIOUS_TRIES:
                 await asyncio.sleep(self._following.first_look)
                 await self._post(batch, tries + 1)
+            case BadRequest(errors=()):
+                # HTML: a gateway's word as well
+                # https://developer-docs.amazon.com/sp-api/docs/resolving-400-errors
+                await self._note(batch, SubmissionState.MISSING, str(error))
             case _:
                 await self._note(batch, SubmissionState.REFUSED, str(error))
 

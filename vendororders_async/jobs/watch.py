@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TypedDict, Unpack
 
 from ..accounts import Account
+from ..caller import ended
 from ..changes import Change
 from ..limiter import Limiters
 from ..operations import api_named
@@ -132,6 +133,6 @@ async def watch(
                 await job.seen(consumer, seen)
         finally:
             job.stop()
-            await asyncio.wait([running])
+            await ended(running)
             if not running.cancelled():
                 running.exception()  # whoever left does not want it
