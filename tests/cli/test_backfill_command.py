@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from commands import ended, environment, run, start, stored
+from commands import Ended, ended, environment, run, start, stored
 from fakes import an_account
 from loopback import WebServer
 from shop import JSON, Shop, canaries_in
@@ -32,6 +32,18 @@ QUICK = Settings(orders=900, days=120, rate=500.0, burst=500.0)
 SLOW = Settings(orders=4_000, days=120, latency=0.05)  # three seconds or so at the plan's pace
 
 
+async def run_with(redirection: str, *arguments: str, env: dict[str, str]) -> Ended:
+    """Run the command as a shell does with *redirection*."""
+    process = await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", f'exec "$@" {redirection}', "sh"),
+        *(sys.executable, "-m", "vendororders_async", *arguments),
+        env=env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    return await ended(process)
+
+
 async def first_page(simulator: Simulator) -> None:
     """Wait until some pages were asked for."""
     while simulator.traffic.count(operation="getPurchaseOrders") < 15:  # noqa: ASYNC110 - a counter
@@ -46,6 +58,55 @@ def claimed(path: Path) -> list[tuple[datetime, datetime]]:
             (datetime.fromisoformat(after), datetime.fromisoformat(before))
             for after, before in rows
         ]
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", ">&-", "<&- >&- 2>&-"])
+async def test_closed_streams_are_no_hindrance(tmp_path: Path, redirection: str) -> None:
+    """The database does not get their numbers, and what was done is told by the exit code."""
+    simulator = Simulator(QUICK)
+    async with simulator.serve() as served:
+        env = environment(*accounts_of(served))
+        done = await run_with(
+            redirection,
+            *("backfill", *RANGE, "--to", f"sqlite:{tmp_path}/orders.db"),
+            env=env,
+        )
+
+    assert done.code == 0
+    assert "Traceback" not in done.err
+    assert stored(tmp_path / "orders.db") == simulator.truth("demo", after=SINCE, before=UNTIL)
+
+
+async def test_orders_are_not_written_into_a_closed_stream() -> None:
+    """They would be lost; it is one line, and no success."""
+    simulator = Simulator(QUICK)
+    async with simulator.serve() as served:
+        env = environment(*accounts_of(served))
+        done = await run_with(">&-", *("backfill", *RANGE, "--to", "ndjson:-"), env=env)
+
+    assert done.code in {1, 3}
+    assert "Bad file descriptor" in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_a_summary_replaces_nothing_but_a_summary(tmp_path: Path) -> None:
+    """Least of all the store that was just written."""
+    simulator = Simulator(QUICK)
+    path, link, told = (tmp_path / name for name in ("orders.db", "link", "told.json"))
+    link.symlink_to(path)
+    async with simulator.serve() as served:
+        env = environment(*accounts_of(served))
+        command = ("backfill", *RANGE, "--to", f"sqlite:{path}", "--summary")
+        first = await run(*command, str(path), env=env)
+        again = [await run(*command, str(one), env=env) for one in (path, link)]
+        good = [await run(*command, str(told), env=env) for _ in range(2)]
+
+    assert first.code == 0
+    assert f"the summary could not be written: {path} holds something else" in first.err
+    assert [one.code for one in again] == [2, 2]
+    assert [one.code for one in good] == [0, 0]
+    assert json.loads(told.read_text())["requests"] == 0
+    assert stored(path) == simulator.truth("demo", after=SINCE, before=UNTIL)
 
 
 async def test_a_complete_run_ends_with_0_and_says_so_in_json(tmp_path: Path) -> None:
@@ -210,6 +271,9 @@ async def test_a_sink_that_another_run_writes_ends_with_1(tmp_path: Path) -> Non
         env = environment(*accounts_of(served))
         first = await start(*command, env=env)
         await first_page(simulator)
+        simulator.set_rate(
+            0.1, 1.0
+        )  # the first one is still there, however busy this machine is
         second = await run(*command, env=env)
         first.terminate()
         await first.communicate()

@@ -134,6 +134,13 @@ def test_wrong_use_is_a_2_without_a_request(
     assert amazon.simulator.traffic.count() == 0
 
 
+def test_a_number_that_is_none_is_quoted(amazon: SimulatedAmazon) -> None:
+    """Among hundreds of good ones it would not be found otherwise."""
+    done = get(amazon, "-", given=b"5ABC1233\n..\n")
+
+    assert done.stderr.startswith(b"vendororders: '..' is no order number: ")
+
+
 def test_one_account_must_be_chosen(tmp_path: Path) -> None:
     """A number says not whose it is."""
     simulator = Simulator(Settings(orders=20, days=30, accounts=2))
@@ -183,6 +190,7 @@ def test_a_reader_that_has_seen_enough_is_no_accident(amazon: SimulatedAmazon) -
 
 
 @pytest.mark.parametrize("version", ["v1", "2021-12-28"])
+@pytest.mark.tells("a person", "standard output", because="it prints whole orders")
 def test_customers_orders_come_as_amazon_sent_them(version: str) -> None:
     """Asked for with a restricted data token, one for all of them."""
     body = sample(f"getOrder-{version}", "200.json")

@@ -48,6 +48,11 @@ def left_of(pids: list[int]) -> list[int]:
     return [pid for pid in pids if is_alive(pid)]
 
 
+def open_files() -> set[Path]:
+    """Return what this process has open."""
+    return set(Path("/proc/self/fd").iterdir())
+
+
 async def test_a_command_gets_the_lines_on_standard_input(tmp_path: Path) -> None:
     """All of them, however many there are; ended with 0, it has taken them."""
     lines = LINES * 20_000
@@ -111,6 +116,20 @@ async def test_what_a_command_leaves_behind_is_not_waited_for(tmp_path: Path) ->
 
     assert reason is None
     assert seconds < 10
+
+
+async def test_no_pipe_stays_open_to_what_a_command_leaves_behind(tmp_path: Path) -> None:
+    """It reads nothing of a batch that is too large for the pipe's own buffer."""
+    pids = tmp_path / "pid"
+    before = open_files()
+    shell = f"exec 3<&0; sleep 60 & echo $! >{pids}"
+    reason = await Command(shell, ENVIRON).take(LINES * 20_000)
+    await asyncio.sleep(0)  # asyncio closes pipes in its next round
+    after = open_files()
+    os.kill(int(pids.read_text()), signal.SIGKILL)
+
+    assert reason is None
+    assert after == before
 
 
 @pytest.mark.parametrize("trap", ["", "trap '' TERM; "], ids=["polite", "deaf"])

@@ -107,6 +107,32 @@ def test_a_sink_that_is_not_there_is_an_error(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_is_no_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is there, and something else."""
+    code = status("--to", f"sqlite:{tmp_path}")
+
+    assert code == 1
+    assert capsys.readouterr().err == f"vendororders: {tmp_path} is no file\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql:/u:hunter2@127.0.0.1/x", "…"),
+        ("postgres//u:hunter2@h/x", "…"),
+        ("host=h password=hunter2", "…"),
+        ("odd://u:hunter2@h/x", "odd://u@h/x"),
+        ("sqllite:orders.db", "sqllite:orders.db"),
+    ],
+)
+def test_a_mistyped_sink_is_told_without_its_password(
+    url: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is certainly none is quoted."""
+    assert status("--to", url) == 2
+    assert capsys.readouterr().err.startswith(f"vendororders: no such sink: {shown!r}; use ")
+
+
 def test_a_sink_that_cannot_be_looked_into_is_wrong_use() -> None:
     """Standard output and unknown kinds end with 2."""
     assert status("--to", "ndjson:-") == 2

@@ -404,6 +404,7 @@ async def test_what_is_wrong_is_said_in_a_line_before_anything_is_sent(
         ("--interval", "often", "created=5,statuses=60"),
         ("--health", "port", "no address"),
         ("--summary", "/nowhere/summary.json", "no folder"),
+        ("--summary", __file__, "something else"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_the_command_line(

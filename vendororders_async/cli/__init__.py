@@ -12,11 +12,18 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TextIO
 
 import click
 
 from .. import __version__
-from ..errors import ConfigurationError, InvalidArgument, VendorOrdersError, one_line
+from ..errors import (
+    ConfigurationError,
+    InvalidArgument,
+    VendorOrdersError,
+    one_line,
+    plain_line,
+)
 
 NOTHING_DONE = 1
 WRONG_USE = 2
@@ -66,6 +73,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; errors are one line each."""
+    _occupy_what_is_closed()
     try:
         code = cli.main(
             args=None if arguments is None else list(arguments),
@@ -91,6 +99,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _occupy_what_is_closed() -> None:
+    """Keep the place of a standard stream that was closed from the next file that is opened.
+
+    It would be a database, with error messages written into it. Output stays refused, since
+    orders are not to be lost in silence; what is said beside it may be.
+    """
+    for descriptor, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, flags)  # it gets the lowest number that is free
+    streams: list[TextIO | None] = [sys.stdout, sys.stderr]  # typeshed leaves the None out
+    if streams[0] is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if streams[1] is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+
+
 def _let_go_of_the_unwritable() -> None:
     """Keep Python from ending with 120 because nobody reads what is left in a buffer."""
     # https://docs.python.org/3/library/signal.html#note-on-sigpipe
@@ -107,6 +133,9 @@ def complain(error: VendorOrdersError) -> None:
 
 
 def say(line: str) -> None:
-    """Print *line* on standard error, if anybody can still read it there."""
+    """Print *line* on standard error, if anybody can still read it there.
+
+    Whatever was quoted in it, it is one line that drives no terminal.
+    """
     with suppress(OSError):
-        click.echo(line, err=True)
+        click.echo(plain_line(line), err=True)

@@ -39,7 +39,15 @@ from ..sinks import open_sink
 from ..sinks.base import SubmissionState
 from ..transport import Transport
 from . import NOTHING_DONE, WRONG_USE, complain, say
-from .jobs import COMPLETE, INCOMPLETE, limiters_at, paced, until_signal
+from .jobs import (
+    COMPLETE,
+    INCOMPLETE,
+    echo_json,
+    limiters_at,
+    paced,
+    private,
+    until_signal,
+)
 from .logs import log_to_stderr
 from .options import account_options, api_options, limiter_option, log_options
 from .printing import wanted_from
@@ -275,7 +283,7 @@ def _show(
         told = msgspec.structs.asdict(one) | {
             "document": msgspec.Raw(one.document) if one.document and with_documents else None
         }
-        click.echo(msgspec.json.encode(told))
+        echo_json(msgspec.json.encode(told))
 
 
 def _write_draft(file: Path, to: str, found: Api, patterns: Sequence[str]) -> int:
@@ -301,7 +309,9 @@ def _write_draft(file: Path, to: str, found: Api, patterns: Sequence[str]) -> in
         return COMPLETE
     try:
         # with its mark, by which spreadsheets know UTF-8
-        with file.open("x", encoding="utf-8-sig", errors="replace", newline="") as writing:
+        with open(
+            file, "x", encoding="utf-8-sig", errors="replace", newline="", opener=private
+        ) as writing:
             writing.write(text)
     except OSError as error:
         raise InvalidArgument(f"{file}: {error.strerror}") from None

@@ -7,6 +7,7 @@ import click
 from ..answers import content_of
 from ..client import VendorOrdersClient
 from ..clock import now
+from ..errors import InvalidArgument
 from ..operations import api_named, check
 from .logs import log_to_stderr
 from .printing import one_account, print_each, printing_options, wanted_from
@@ -36,7 +37,10 @@ def command(
     api = api_named(api_name, version)
     wanted = wanted_from(numbers, "order number")
     for number in wanted:
-        check(api.detail_call(number).question, now=now(), longest=None)
+        try:
+            check(api.detail_call(number).question, now=now(), longest=None)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"{number!r} is no order number: {error}") from None
     account = one_account(accounts_file, patterns)
 
     async def line(client: VendorOrdersClient, number: str) -> bytes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,10 +15,13 @@ import msgspec
 
 from ..jobs.summary import Summary
 from ..shared_limiter import SharedLimiters
+from ..terminals import escaped
 from . import say
 
 COMPLETE = 0
 INCOMPLETE = 3
+
+_SUMMARY = b'{\n  "complete": '  # how every summary begins
 
 
 async def until_signal(
@@ -74,6 +79,28 @@ def paced(
     return run
 
 
+def private(path: str, flags: int) -> int:
+    """Open a file; one that was not there is private (0600), whatever the umask says."""
+    return os.open(path, flags, 0o600)
+
+
+def echo_json(data: bytes) -> None:
+    """Print *data* on standard output; on a terminal nothing in it drives that."""
+    click.echo(escaped(data) if sys.stdout.isatty() else data)
+
+
+def why_no_summary(path: Path) -> str | None:
+    """Return why no summary can be put in the place of what is at *path*; None if it can."""
+    try:
+        if not path.is_file():  # nothing is there, or a pipe
+            return None
+        with path.open("rb") as file:
+            is_ours = file.read(len(_SUMMARY)) in {b"", _SUMMARY}
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    return None if is_ours else f"{path} holds something else; name another file"
+
+
 def write_summary(summary: Summary, path: Path | None) -> None:
     """Write *summary* as one JSON object to *path*, standard output when it is ``-``.
 
@@ -81,11 +108,14 @@ def write_summary(summary: Summary, path: Path | None) -> None:
     """
     if path is None:
         return
-    text = msgspec.json.format(msgspec.json.encode(summary), indent=2).decode()
+    data = msgspec.json.format(msgspec.json.encode(summary), indent=2)
     try:
         if str(path) == "-":
-            click.echo(text)
+            echo_json(data)
+        elif problem := why_no_summary(path):  # the sink may have been made there meanwhile
+            say(f"vendororders: the summary could not be written: {problem}")
         else:
-            path.write_text(text + "\n")
+            with open(path, "wb", opener=private) as file:
+                file.write(data + b"\n")
     except OSError as error:
         say(f"vendororders: the summary could not be written to {path}: {error.strerror}")

@@ -24,7 +24,7 @@ from ..operations import RETAIL_API
 from ..settings import accounts_from
 from ..sinks.base import PendingOrder
 from . import say
-from .jobs import COMPLETE, INCOMPLETE
+from .jobs import COMPLETE, INCOMPLETE, echo_json
 from .logs import log_to_stderr
 from .options import Age, account_options
 from .status import age
@@ -89,7 +89,7 @@ async def show(sink: KnowsPending, wanted: Wanted) -> int:
         now=lambda: wanted.at,
     )
     if wanted.as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(orders), indent=2))
+        echo_json(msgspec.json.format(msgspec.json.encode(orders), indent=2))
     elif orders:
         show_table(HEADINGS, [_cells(one, wanted.at) for one in orders])
     else:

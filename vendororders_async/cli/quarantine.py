@@ -14,7 +14,7 @@ from ..jobs.quarantine import Retried, retry_quarantine
 from ..sinks import open_sink
 from ..sinks.base import Quarantined
 from . import NOTHING_DONE, complain
-from .jobs import COMPLETE, INCOMPLETE
+from .jobs import COMPLETE, INCOMPLETE, echo_json
 from .logs import log_to_stderr
 from .options import F
 from .tables import show_table
@@ -56,7 +56,7 @@ def list_(to: str, patterns: tuple[str, ...], documents: bool) -> int:
         show_table(_HEADINGS, [_cells(one) for one in held])
     for one in held if documents else ():
         click.echo("  ".join(map(one_line, _cells(one))))
-        click.echo(one.document)
+        echo_json(one.document)
     return COMPLETE
 
 

@@ -15,6 +15,7 @@ import click
 from ..errors import SinkError
 from ..sinks.ndjson_files import append, cut_torn_line, sync, write_all
 from ..sinks.writer_thread import outlasted
+from ..terminals import for_output
 
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 
@@ -44,7 +45,8 @@ class StandardOutput:
     async def take(self, lines: bytes) -> str | None:
         """Write *lines*; a reader that went away is a `SinkError`."""
         try:
-            await _aside(lambda: write_all(self._descriptor, lines), self._turn)
+            shown = for_output(lines, self._descriptor)
+            await _aside(lambda: write_all(self._descriptor, shown), self._turn)
         except BrokenPipeError:
             raise SinkError("nobody reads standard output any more") from None
         except OSError as error:
@@ -102,8 +104,11 @@ class Command:
             given.write(lines)  # a batch at most; who does not read it may still end with 0
             given.write_eof()
             await child.exited.wait()
-            with suppress(TimeoutError):  # something that it started may keep the pipe open
-                await asyncio.wait_for(child.silent.wait(), _LAST_WORDS)
+            # something that it started may keep the pipe open
+            # (asyncio.wait_for would swallow a cancellation, before Python 3.12)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORDS):
+                    await child.silent.wait()
             return outcome(transport.get_returncode(), child.last_words)
         except OSError as error:
             return f"the shell could not be started: {error.strerror}"
@@ -187,11 +192,15 @@ async def _end(transport: asyncio.SubprocessTransport, child: _Child) -> None:
         if not child.exited.is_set():
             _signal_group(transport.get_pid(), signal.SIGTERM)
             with suppress(TimeoutError):
-                await asyncio.wait_for(child.exited.wait(), _ENDING)
+                async with asyncio.timeout(_ENDING):
+                    await child.exited.wait()
     finally:
         if not child.exited.is_set():
             _signal_group(transport.get_pid(), signal.SIGKILL)
             await child.exited.wait()
+        given = transport.get_pipe_transport(0)
+        if isinstance(given, asyncio.WriteTransport) and given.get_write_buffer_size():
+            given.abort()  # close() would wait until what it has started reads the rest
         transport.close()
 
 

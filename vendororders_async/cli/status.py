@@ -12,6 +12,7 @@ from ..clock import format_wire, now
 from ..jobs.holdings import Holdings, RequestHolding, StreamHolding, holdings
 from ..sinks import open_sink
 from ..windows import Window
+from .jobs import echo_json
 from .tables import show_table
 
 STREAM_HEADINGS = ("account", "api", "stream", "covered", "gaps", "last success", "error")
@@ -33,7 +34,7 @@ def command(to: str, as_json: bool) -> int:
     found = asyncio.run(_look(to))
     if as_json:
         # an account's name may be anything; JSON that is text is UTF-8
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+        echo_json(msgspec.json.format(msgspec.json.encode(found), indent=2))
         return 0
     show_table(STREAM_HEADINGS, [_stream_cells(one) for one in found.streams])
     click.echo()
