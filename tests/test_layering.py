@@ -23,7 +23,9 @@ LEVELS: tuple[frozenset[str], ...] = (
     # values: no I/O, no asyncio
     frozenset({"errors"}),
     frozenset({"clock", "extras"}),
-    frozenset({"windows", "usage", "models", "salvage", "evidence", "spreadsheets"}),
+    frozenset(
+        {"windows", "usage", "models", "salvage", "evidence", "spreadsheets", "terminals"}
+    ),
     # the API as data
     frozenset(
         {"pages", "accounts", "shards", "telemetry", "redaction", "acknowledgements", "changes"}
