@@ -1,4 +1,4 @@
-"""Guard rails for every test: nothing leaves the machine, nothing blocks the loop."""
+"""Guard rails for every test: nothing leaves the machine, blocks the loop or tells secrets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,30 @@ import ipaddress
 import sys
 from collections.abc import Iterator
 
+import hold
+import leaks
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hold import chance, figure, often, pytest_addoption, pytest_report_header
 from postgres import postgres_database, postgres_server, postgres_url
 
-__all__ = ["postgres_database", "postgres_server", "postgres_url"]  # once for all tests
+__all__ = [  # once for all tests
+    "chance",
+    "figure",
+    "often",
+    "postgres_database",
+    "postgres_server",
+    "postgres_url",
+    "pytest_addoption",
+    "pytest_report_header",
+]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw the seed, and listen for leaks."""
+    hold.pytest_configure(config)
+    config.pluginmanager.register(leaks, "leaks")
 
 
 def _only_loopback(event: str, arguments: tuple[object, ...]) -> None:
