@@ -23,8 +23,9 @@ from typing import Any, Self
 import msgspec
 from amazons_side import AmazonsSide
 from audited_sink import AuditedSink, Auditor, Stored
-from fakes import EPOCH, virtual_now
+from fakes import virtual_clock, virtual_now
 from in_process import InProcess
+from spoilt import is_spoilt
 from virtual_time import VirtualTimeLoop
 
 from vendororders_async.changes import Change
@@ -102,12 +103,7 @@ class Following:
         observer: Observer | None = None,
         readers_every: float | None = None,
     ) -> None:
-        loop = asyncio.get_running_loop()
-
-        def amazons_now() -> datetime:
-            """Return the present at Amazon; threads ask as well."""
-            return EPOCH + timedelta(seconds=loop.time())
-
+        amazons_now = virtual_clock()
         settings = msgspec.structs.replace(settings, anchor=settings.anchor or amazons_now())
         self.simulator = Simulator(settings, now=amazons_now)
         self.amazon = AmazonsSide(self.simulator, course.api.name)
@@ -233,8 +229,11 @@ class Following:
         else:
             self._at_next_page.append(happening)
 
-    def differences(self) -> list[str]:
-        """Say in words where the sink is not as Amazon has it, and what was not told."""
+    def differences(self, *, is_spoilt_allowed: bool = False) -> list[str]:
+        """Say in words where the sink is not as Amazon has it, and what was not told.
+
+        Where that *is_spoilt_allowed*, an order may be in quarantine, as a fault spoilt it.
+        """
         stored = Stored.of(self.path)
         truth = {
             (account.name, is_status, number): document
@@ -246,14 +245,20 @@ class Following:
             for number, document in documents.items()
         }
         found = [*self.auditor.broken, *stored.unrecorded()]
-        found += [f"{key} is missing" for key in sorted(truth.keys() - stored.documents.keys())]
+        differing = {
+            key
+            for key in truth.keys() | stored.documents.keys()
+            if truth.get(key) != stored.documents.get(key)
+        }
+        excused = {
+            key for key in differing & truth.keys() if is_spoilt(truth[key], stored.quarantine)
+        }
         found += [
-            f"{key} is not as Amazon has it"
-            for key, document in stored.documents.items()
-            if truth.get(key) != document
+            f"{key} is {'not as Amazon has it' if key in stored.documents else 'missing'}"
+            for key in sorted(differing - excused)
         ]
-        if stored.quarantine_count:
-            found.append(f"{stored.quarantine_count} documents are in quarantine")
+        if stored.quarantine and not is_spoilt_allowed:
+            found.append(f"{len(stored.quarantine)} documents are in quarantine")
         return found + self._untold(stored.sequences)
 
     async def told_at(self, number: str, kind: str) -> datetime:
@@ -275,16 +280,17 @@ class Following:
         skipped = sorted(set(sequences) - set(self.mortal.sequences))
         return found + [f"change {one} was skipped" for one in skipped]
 
-    def _expected(self, ledger: Ledger, finished: FinishedWindow) -> list[str]:
+    def _expected(self, ledger: Ledger, finished: FinishedWindow) -> dict[str, bytes]:
         """Return the orders that could be seen when a window was read, and belong to it."""
         if ledger.stream != "created":
-            return []
+            return {}
         amazon, window = self.amazon, finished.window
-        return [
-            number
-            for number in amazon.truth(ledger.account, after=window.after, before=window.before)
+        truth = amazon.truth(ledger.account, after=window.after, before=window.before)
+        return {
+            number: document
+            for number, document in truth.items()
             if number not in amazon.late or amazon.visible_at[number] <= finished.begun_at
-        ]
+        }
 
     def _before_answer(self, _call: object) -> None:
         happenings, self._at_next_page = self._at_next_page, []
