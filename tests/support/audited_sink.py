@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from copy import copy
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import msgspec
+from spoilt import is_spoilt
 
 from vendororders_async.clock import format_wire
 from vendororders_async.sinks.base import Ledger
@@ -64,7 +65,7 @@ class Auditor:
     """Remembers what a store told, and notes in words where it broke a promise.
 
     *ours* and *amazons* are the two clocks; *expected* says which orders of an account's
-    stream a finished window must have brought.
+    stream, as Amazon has them by number, a finished window must have brought.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Auditor:
         *,
         ours: Callable[[], datetime],
         amazons: Callable[[], datetime],
-        expected: Callable[[Ledger, FinishedWindow], Iterable[str]],
+        expected: Callable[[Ledger, FinishedWindow], Mapping[str, bytes]],
     ) -> None:
         self.broken: list[str] = []
         self._ours, self._amazons, self._expected = ours, amazons, expected
@@ -111,7 +112,7 @@ class Auditor:
         """Take in what our clock shows, before it is set."""
         self._latest = max(self._latest, self._ours())
 
-    def expected(self, ledger: Ledger, finished: FinishedWindow) -> set[str]:
+    def expected(self, ledger: Ledger, finished: FinishedWindow) -> Mapping[str, bytes]:
         """Return the orders that must be stored before that window is finished."""
         self.see_clock()
         last = min(self._latest, self._amazons())
@@ -119,7 +120,7 @@ class Auditor:
             self._break(ledger, finished.window, "is not past")
         if finished.begun_at > self._amazons() + _UNKNOWN:
             self._break(ledger, finished.window, "was begun in the future")
-        return set(self._expected(ledger, finished))
+        return self._expected(ledger, finished)
 
     def missed(self, ledger: Ledger, window: Window, numbers: Iterable[str]) -> None:
         """Note that *window* was finished before these were stored."""
@@ -151,9 +152,13 @@ class AuditedSink(SqliteSink):
 
     async def finish(self, ledger: Ledger, finished: FinishedWindow) -> None:
         """Finish a window; what it must have brought is looked up before."""
-        numbers = self._auditor.expected(ledger, finished)
-        held = await self.held(ledger.account, ledger.api, list(numbers)) if numbers else {}
-        missed = (one for one in numbers if one not in held or held[one].order is None)
+        expected = self._auditor.expected(ledger, finished)
+        held = await self.held(ledger.account, ledger.api, list(expected)) if expected else {}
+        missed = [one for one in expected if one not in held or held[one].order is None]
+        if missed:
+            quarantine = await self.quarantine(ledger.account, ledger.api)
+            spoilt = {one.document for one in quarantine}
+            missed = [one for one in missed if not is_spoilt(expected[one], spoilt)]
         self._auditor.missed(ledger, finished.window, missed)
         await super().finish(ledger, finished)
 
@@ -177,7 +182,7 @@ class Stored(msgspec.Struct, frozen=True):
     versions: Counter[tuple[str, ...]]  # of orders with details: account, API, number, digest
     recorded: Counter[tuple[str, ...]]
     sequences: tuple[int, ...]
-    quarantine_count: int
+    quarantine: frozenset[bytes]
     window_count: int
 
     @classmethod
@@ -189,16 +194,15 @@ class Stored(msgspec.Struct, frozen=True):
                 (account, bool(is_status), number): document.encode()
                 for account, is_status, number, document in rows
             }
-            counts = [
-                connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - two constants
-                for table in ("quarantine", "windows")
-            ]
+            spoilt = connection.execute("SELECT CAST(document AS BLOB) FROM quarantine")
+            (window_count,) = connection.execute("SELECT count(*) FROM windows").fetchone()
             return cls(
                 documents,
                 Counter(map(tuple, connection.execute(_VERSIONS))),
                 Counter(map(tuple, connection.execute(_TOLD_OF))),
                 tuple(one for (one,) in connection.execute(_SEQUENCES)),
-                *counts,
+                frozenset(bytes(one) for (one,) in spoilt),
+                window_count,
             )
 
     def unrecorded(self) -> list[str]:

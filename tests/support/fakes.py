@@ -32,6 +32,12 @@ def virtual_now() -> datetime:
     return EPOCH + timedelta(seconds=asyncio.get_running_loop().time())
 
 
+def virtual_clock() -> Callable[[], datetime]:
+    """Return what says the same, and may be asked by threads as well."""
+    loop = asyncio.get_running_loop()
+    return lambda: EPOCH + timedelta(seconds=loop.time())
+
+
 class Sent(msgspec.Struct, frozen=True):
     """One request as it reached the wire."""
 
@@ -84,7 +90,7 @@ class FakeTransport(Transport):
 
 
 class FakeTokens:
-    """A new access token after each rejection: ``token-1``, ``token-2``."""
+    """A new access token after each rejection: ``Atza|1``, ``Atza|2``."""
 
     def __init__(self, *, failures: list[Exception] | None = None) -> None:
         self.rejected: list[str] = []
@@ -105,7 +111,7 @@ class FakeTokens:
         if self._failures:
             raise self._failures.pop(0)
         self.rejected += [one for one in refused if one not in self.rejected]
-        return f"token-{len(self.rejected) + 1}"
+        return f"Atza|{len(self.rejected) + 1}"
 
 
 class FakeGate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Self
@@ -144,7 +144,7 @@ class MemorySink:
     async def states(self) -> list[StreamState]:
         return [StreamState(ledger, tuple(self.finished[ledger])) for ledger in self.finished]
 
-    async def orders(self) -> AsyncIterator[list[StoredOrder]]:
+    async def orders(self) -> AsyncGenerator[list[StoredOrder], None]:
         apis = {(one.account, one.api) for one in self.finished}
         yield [
             StoredOrder(account, api, number, self.touched_at[account], raw)

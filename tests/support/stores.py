@@ -6,8 +6,11 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
+from itertools import count
+from pathlib import Path
 from typing import Any
 
+import pytest
 from postgres import execute
 
 from vendororders_async import clock
@@ -74,6 +77,31 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return format_stored(value)
     return restored(value) if isinstance(value, str) else value
+
+
+def fresh_stores(kind: str, request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Return what returns the URL of a store of *kind* that nobody has written to.
+
+    One in files has a folder to itself; the one in PostgreSQL is emptied each time.
+    """
+    if kind == "postgres":
+        url = str(request.getfixturevalue("postgres_url"))
+        schema = url.rpartition("=")[2]
+
+        def emptied() -> str:
+            execute(url, f"DROP SCHEMA {schema} CASCADE")
+            execute(url, f"CREATE SCHEMA {schema}")
+            return url
+
+        return emptied
+    root, numbers = request.getfixturevalue("tmp_path"), count()
+
+    def folder() -> Path:
+        made = Path(root, str(next(numbers)))
+        made.mkdir()
+        return made
+
+    return lambda: f"{kind}:{folder()}/store"
 
 
 def relations_with(url: str, canary: str = "CANARY") -> list[str]:
