@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+LOWEST := .lowest/bin
 BENCH_READY := .venv/.bench-ready
 PEERS := .peers/.ready
 
@@ -25,6 +26,27 @@ demo: $(READY)
 .PHONY: test
 test: $(READY)
 	$(BIN)/python -X dev -m pytest --numprocesses auto
+
+# As often as docs/reliability.md says, and its table anew; a quarter of an hour or two.
+.PHONY: hold
+hold: $(READY)
+	$(BIN)/python -m pytest tests/hold --hard --figures docs/reliability.md --numprocesses auto
+
+# On the oldest Python that is supported, with the oldest of everything.
+.PHONY: lowest
+lowest: .lowest/.ready
+	$(LOWEST)/python -m pytest --numprocesses auto
+
+.lowest/.ready: pyproject.toml constraints-lowest.txt
+	python3.11 -m venv --clear .lowest
+	$(LOWEST)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(LOWEST)/python -m pip install --quiet --constraint constraints-lowest.txt --editable ".[all]" --group test
+	@touch $@
+
+.PHONY: audit
+audit: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group audit
+	$(BIN)/python .ci/audit.py
 
 .PHONY: cover
 cover: $(READY)
@@ -64,4 +86,4 @@ build: $(READY)
 
 .PHONY: clean
 clean:
-	rm -rf .venv .peers dist demo.db demo.db-shm demo.db-wal demo.db.locks
+	rm -rf .venv .lowest .peers dist demo.db demo.db-shm demo.db-wal demo.db.locks
