@@ -111,6 +111,7 @@ def test_what_was_not_won_is_said(cpu: float, word: str) -> None:
     assert line.strip().startswith(word)
 
 
+@pytest.mark.tells("a secret", "standard output", because="a pipe to us alone has the accounts")
 @pytest.mark.parametrize("contender", [OURS, STORING], ids=lambda one: one.script)
 def test_ours_reads_everything_that_the_simulator_has(contender: Contender) -> None:
     """The scripts and the simulator understand each other, in processes of their own."""

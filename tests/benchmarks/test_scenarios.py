@@ -60,6 +60,7 @@ def test_all_orders_of_a_scenario_are_in_its_range(scenario: Scenario) -> None:
     assert len(Simulator(fewer).truth("demo", after=since, before=until)) == 500
 
 
+@pytest.mark.tells("a secret", "standard output", because="a pipe to us alone has the accounts")
 async def test_a_round_reads_everything_and_knows_its_requests(tmp_path: Path) -> None:
     """The simulator's process reports what came since it was last asked."""
     history = Settings(
