@@ -18,7 +18,6 @@ import threading
 import time
 import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -113,23 +112,14 @@ class SteppingLoop(QuickLoop):
                 happening()
         callback(*args)
 
-    def run_in_executor(  # type: ignore[override] # as in the loop that this one is made from
-        self, executor: Executor | None, func: Callable[..., T], *args: Any
-    ) -> asyncio.Future[T]:
-        del executor
-        future: asyncio.Future[T] = self.create_future()
-        self.jobs_running += 1
-        self.call_soon(self._begin, future, func, args)
-        return future
-
-    def _begin(
+    def _do(
         self, future: asyncio.Future[T], func: Callable[..., T], args: tuple[Any, ...]
     ) -> None:
         if future.cancelled():  # it was still in the queue
             self.jobs_running -= 1
             return
         job: asyncio.Future[T] = self.create_future()
-        self.call_soon(self._do, job, func, args)
+        self.call_soon(super()._do, job, func, args)
 
         def deliver(job: asyncio.Future[T]) -> None:
             error = job.exception()
