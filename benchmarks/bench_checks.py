@@ -32,7 +32,7 @@ from vendororders_async.dispatch import Dispatcher
 from vendororders_async.jobs.desk import Desk, Pace
 from vendororders_async.jobs.page_reader import PageReader
 from vendororders_async.jobs.summary import Tally
-from vendororders_async.operations import CREATED, RETAIL, Operation, http_request
+from vendororders_async.operations import CREATED, RETAIL, http_request
 from vendororders_async.planner import Planner
 from vendororders_async.sinks.base import Arrival, Ledger
 from vendororders_async.sinks.sqlite import SqliteSink
@@ -41,7 +41,7 @@ from vendororders_async.windows import Window
 
 from .report import Figure, arguments, report
 from .server import KINDS, account_at, serving
-from .unlimited import Unlimited
+from .unlimited import AnyToken, Unlimited
 
 LIMIT = 1.05  # times the plain path, for a full page
 IN_FLIGHT = 20
@@ -157,25 +157,11 @@ def _dispatcher(
 ) -> Dispatcher:
     return Dispatcher(
         transport,
-        _Token(),
+        AnyToken(),
         Unlimited(),
         observer=tell or (lambda _event: None),
         now=lambda: _NOW,
     )
-
-
-class _Token:
-    """An access token that needs no asking."""
-
-    async def token_for(
-        self,
-        account: Account,
-        operation: Operation[object] | None = None,
-        refused: Sequence[str] = (),
-    ) -> str:
-        """Return it."""
-        del account, operation, refused
-        return "Atza|x"
 
 
 async def _fetched(account: Account, transport: Transport) -> None:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,14 +26,14 @@ from vendororders_async import Account, Transport
 from vendororders_async.dispatch import Dispatcher
 from vendororders_async.models.common import DateTimeInterval
 from vendororders_async.models.retail_procurement import GetPurchaseOrdersResponse, Order
-from vendororders_async.operations import CREATED, Operation, http_request
+from vendororders_async.operations import CREATED, http_request
 from vendororders_async.pages import decode_page
 from vendororders_async.sinks.base import Arrival, Ledger, Outcome
 from vendororders_async.sinks.sqlite import SqliteSink
 from vendororders_async.windows import Window
 
 from .server import KINDS, account_at, bodies
-from .unlimited import Unlimited
+from .unlimited import AnyToken, Unlimited
 
 try:
     from isal import isal_zlib
@@ -167,23 +167,9 @@ async def _opened(
 ) -> AsyncIterator[tuple[Transport, Dispatcher, SqliteSink]]:
     async with Transport() as transport, SqliteSink(path) as sink:
         dispatcher = Dispatcher(
-            transport, _Token(), Unlimited(), observer=lambda _event: None, now=lambda: _NOW
+            transport, AnyToken(), Unlimited(), observer=lambda _event: None, now=lambda: _NOW
         )
         yield transport, dispatcher, sink
-
-
-class _Token:
-    """An access token that needs no asking."""
-
-    async def token_for(
-        self,
-        account: Account,
-        operation: Operation[object] | None = None,
-        refused: Sequence[str] = (),
-    ) -> str:
-        """Return it."""
-        del account, operation, refused
-        return "Atza|x"
 
 
 def _ledger(account: Account) -> Ledger:
