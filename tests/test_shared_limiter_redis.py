@@ -230,7 +230,8 @@ async def test_a_person_passes_the_bulk_jobs_of_other_processes(tmp_path: Path) 
         jobs = [asyncio.ensure_future(permit(gate)) for gate in gates[:3] for _ in range(50)]
         await asyncio.sleep(0.5)
         before = sum(map(asyncio.Task.done, jobs))
-        await permit(gates[3], Urgency.PERSON)
+        async with asyncio.timeout(5):
+            await permit(gates[3], Urgency.PERSON)
         meanwhile = sum(map(asyncio.Task.done, jobs)) - before
         for job in jobs:
             job.cancel()
